@@ -1,0 +1,186 @@
+"""The only door to ``dask.array``: kernels over blocks of whole channels.
+
+A kernel is a numpy function on the blocks of one or more arrays.  Its first argument has the
+dimensions of the waveform, ``(..., time)``; further arrays (one value a channel, one a station)
+come cut to the same block.  On numpy-backed data the kernel runs at once; on Dask-backed data it
+becomes one blockwise layer, which Dask fuses with its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.utils import format_bytes
+
+from . import config, timeaxis
+from .errors import ParameterError
+
+Kernel = Callable[..., np.ndarray]
+
+
+def map_time(
+    kernel: Kernel,
+    data: xr.DataArray,
+    *channels: xr.DataArray,
+    overlap_s: tuple[float, float] | None = None,
+    dtype: Any = None,
+    **options: Any,
+) -> xr.DataArray:
+    """Apply a kernel that keeps the shape of its block.
+
+    Parameters
+    ----------
+    kernel
+        ``kernel(block, *channel_blocks, **options) -> block``.
+    data
+        Waveform, ``(..., time)``.
+    channels
+        Arrays over some of the other dimensions of ``data``.
+    overlap_s
+        Seconds of the neighbouring blocks before and after that the kernel needs where time is
+        cut into several chunks; ``None`` when it needs all of time, which is then gathered.
+    dtype
+        Of the result; that of ``data`` by default.
+    """
+    data = data.transpose(..., "time")
+    dtype = data.dtype if dtype is None else np.dtype(dtype)
+    if overlap_s is not None and _is_split(data):
+        interval = float(timeaxis.sampling_interval(data))
+        before, after = (int(np.ceil(seconds / interval)) for seconds in overlap_s)
+        return data.copy(
+            data=da.map_overlap(
+                kernel,
+                data.data,
+                *(_block_of(x, data) for x in channels),
+                depth=[{data.ndim - 1: (before, after)}, *({} for _ in channels)],
+                boundary="none",
+                dtype=dtype,
+                meta=np.empty((0,) * data.ndim, dtype),
+                align_arrays=False,
+                **options,
+            )
+        )
+    return map_blocks(
+        kernel, data, *channels, dims=tuple(map(str, data.dims)), dtype=dtype, **options
+    )
+
+
+def map_blocks(
+    kernel: Kernel,
+    data: xr.DataArray,
+    *channels: xr.DataArray,
+    dims: Sequence[str],
+    sizes: Mapping[str, int] | None = None,
+    dtype: Any,
+    **options: Any,
+) -> xr.DataArray:
+    """Apply a kernel that sees all of time and gives a block over ``dims``.
+
+    Parameters
+    ----------
+    kernel
+        ``kernel(block, *channel_blocks, **options) -> block``.
+    data
+        Waveform; time is gathered into one chunk where it is split.
+    dims
+        Dimensions of the result; those missing from ``data``, or listed in ``sizes``, are new.
+    sizes
+        Lengths of the new dimensions.
+    dtype
+        Of the result.
+
+    Returns
+    -------
+    xr.DataArray
+        With those coordinates of ``data`` whose dimensions live on unchanged.
+    """
+    new = dict(sizes or {})
+    data = _gather(data)
+    kept = [str(dim) for dim in data.dims if dim in dims and dim not in new]
+    coords = {
+        name: coord
+        for name, coord in data.coords.items()
+        if set(map(str, coord.dims)) <= set(kept)
+    }
+    if not isinstance(data.data, da.Array):
+        blocks = [np.asarray(_aligned(x, data).data) for x in channels]
+        result = kernel(np.asarray(data.data), *blocks, **options).astype(dtype, copy=False)
+        return _with_index(xr.DataArray(result, dims=tuple(dims)), coords, data, kept)
+    # A dimension that changes its length needs a name of its own in the graph.
+    names = tuple(f"{dim}-new" if dim in new else dim for dim in dims)
+    single = {dim: data.sizes[dim] for dim in map(str, data.dims) if dim not in kept}
+    if any(len(data.variable.chunksizes[dim]) > 1 for dim in single):
+        data = data.chunk(dict.fromkeys(single, -1))
+    arguments: list[Any] = [data.data, tuple(map(str, data.dims))]
+    for extra in channels:
+        arguments += [_block_of(extra, data), tuple(d for d in map(str, data.dims) if d in extra.dims)]
+    result = da.blockwise(
+        kernel,
+        names,
+        *arguments,
+        new_axes={f"{dim}-new": size for dim, size in new.items()},
+        concatenate=True,
+        align_arrays=False,
+        dtype=np.dtype(dtype),
+        meta=np.empty((0,) * len(names), np.dtype(dtype)),
+        **options,
+    )
+    return _with_index(xr.DataArray(result, dims=tuple(dims)), coords, data, kept)
+
+
+def rechunk_stations(ds: xr.Dataset, block: int) -> xr.Dataset:
+    """Blocks of ``block`` stations with everything else whole, one event each."""
+    chunks: dict[Hashable, int] = {dim: -1 for dim in ds.dims} | {"station": block}
+    if "event" in ds.dims:
+        chunks["event"] = 1
+    return ds.chunk({dim: size for dim, size in chunks.items() if dim in ds.dims})
+
+
+def _with_index(
+    result: xr.DataArray, coords: Mapping[Hashable, xr.DataArray], data: xr.DataArray, kept: list[str]
+) -> xr.DataArray:
+    """Put back the coordinates, the lazy time axis included."""
+    plain = {name: coord for name, coord in coords.items() if name != "time"}
+    result = result.assign_coords(plain)
+    if "time" in kept and "time" in data.xindexes:
+        result = result.assign_coords(xr.Coordinates.from_xindex(data.xindexes["time"]))
+        result["time"].attrs.update(data["time"].attrs)
+    return result
+
+
+def _is_split(data: xr.DataArray) -> bool:
+    return isinstance(data.data, da.Array) and len(data.variable.chunksizes["time"]) > 1
+
+
+def _gather(data: xr.DataArray) -> xr.DataArray:
+    if "time" not in data.dims or not _is_split(data):
+        return data
+    block = {d: max(c) for d, c in data.variable.chunksizes.items()} | {"time": data.sizes["time"]}
+    size = int(np.prod([float(n) for n in block.values()])) * data.dtype.itemsize
+    limit = config.get_bytes("max-whole-record-bytes")
+    if size > limit:
+        raise ParameterError(
+            f"this needs whole records, and one block of them is {format_bytes(size)} (limit "
+            f"{format_bytes(limit)}): cut event windows with .sel(time=slice(...)) first, or raise "
+            "ces.max-whole-record-bytes"
+        )
+    return data.chunk(time=-1)
+
+
+def _aligned(extra: xr.DataArray, data: xr.DataArray) -> xr.DataArray:
+    missing = set(extra.dims) - set(data.dims)
+    if missing:
+        raise ParameterError(f"{extra.name} has dimensions {missing} that the waveform lacks")
+    return extra.transpose(*(dim for dim in data.dims if dim in extra.dims))
+
+
+def _block_of(extra: xr.DataArray, data: xr.DataArray) -> da.Array:
+    """A small array cut as the waveform is."""
+    extra = _aligned(extra, data)
+    chunks = tuple(data.variable.chunksizes[dim] for dim in extra.dims)
+    values = extra.data
+    return values.rechunk(chunks) if isinstance(values, da.Array) else da.from_array(values, chunks)

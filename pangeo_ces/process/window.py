@@ -1,0 +1,157 @@
+"""Which samples take part: cutting in time, pairing observed with synthetic."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import xarray as xr
+
+from ..blocks import map_time
+from ..conventions import QUANTITIES, quantity_of, split_label
+from ..errors import ParameterError
+from ..registry import operator
+from ..timeaxis import sampling_interval, time_index
+from ._waveform import replace
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """Observed and synthetic on one ``(event, station)`` axis, and what found no partner."""
+
+    observed: xr.Dataset
+    synthetic: xr.Dataset
+    unmatched: list[dict[str, str]]
+
+
+def match(observed: xr.Dataset, synthetic: xr.Dataset) -> Match:
+    """Pair stations by network **and** station code, event by event.
+
+    Every observed instrument of a station gets the station's synthetic; both sides keep the
+    observed labels.  A station or event that stands on one side only is listed, with the reason,
+    and takes no part.
+
+    Parameters
+    ----------
+    observed, synthetic
+        Event windows, ``(event, station, component, time)``; the sampling rates may differ.
+
+    Returns
+    -------
+    Match
+        ``unmatched`` rows have ``event``, ``station``, ``side`` and ``reason``.
+    """
+    for side, ds in (("observed", observed), ("synthetic", synthetic)):
+        if "event" not in ds.dims:
+            raise ParameterError(f"{side} has no event dimension: convert with event=…")
+    events = [e for e in observed["event"].values if e in set(synthetic["event"].values.tolist())]
+    left, right = observed.sel(event=events), synthetic.sel(event=events)
+    rows, labels = partners(left, right)
+    left, right = left.sel(station=labels), right.isel(station=rows)
+    right = right.assign_coords(station=left["station"])
+    both = (exists(left).values & exists(right).values).any(axis=0)
+    unmatched = unmatched_rows([observed], [synthetic], "observed")
+    unmatched += unmatched_rows([synthetic], [observed], "synthetic")
+    return Match(left.isel(station=both), right.isel(station=both), unmatched)
+
+
+def partners(observed: xr.Dataset, synthetic: xr.Dataset) -> tuple[list[int], list[str]]:
+    """Rows of ``synthetic`` for the stations of ``observed``, and the observed labels they get."""
+    sites = {_site(label): row for row, label in reversed([*enumerate(synthetic["station"].values)])}
+    labels = [str(s) for s in observed["station"].values if _site(s) in sites]
+    return [sites[_site(label)] for label in labels], labels
+
+
+def unmatched_rows(
+    here: list[xr.Dataset], there: list[xr.Dataset], side: str
+) -> list[dict[str, str]]:
+    """What the Datasets of one side have and those of the other have not, with the reason."""
+    opposite = "synthetic" if side == "observed" else "observed"
+    present: set[tuple[str, str]] = set()
+    for ds in there:
+        for event, label in _recorded(ds):
+            present.add((event, _site(label)))
+    events = {event for event, _ in present}
+    sites = {site for _, site in present}
+    rows = []
+    for ds in here:
+        for event, label in _recorded(ds):
+            site = _site(label)
+            if (event, site) in present:
+                continue
+            if event not in events:
+                reason = f"no {opposite} of this event"
+            elif site not in sites:
+                reason = f"no {opposite} of network and station {site}"
+            else:
+                reason = f"no {opposite} of this station for this event"
+            rows.append({"event": event, "station": label, "side": side, "reason": reason})
+    return rows
+
+
+def exists(ds: xr.Dataset) -> xr.DataArray:
+    """Whether an event was recorded at a station at all, (event, station)."""
+    return np.isfinite(ds["data_start"]).any("component").transpose("event", "station")
+
+
+def _recorded(ds: xr.Dataset) -> list[tuple[str, str]]:
+    events, stations = ds["event"].values.tolist(), ds["station"].values.tolist()
+    return [(events[i], stations[j]) for i, j in np.argwhere(exists(ds).values)]
+
+
+def _site(label: str) -> str:
+    return ".".join(split_label(str(label))[:2])
+
+
+def extent(ds: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    """First and last label (s) at which all components of a station have samples.
+
+    Interior gaps do not count.  From the coordinates ``data_start`` and ``data_end``; no samples
+    are read.
+    """
+    return ds["data_start"].max("component"), ds["data_end"].min("component")
+
+
+@operator(needs=QUANTITIES)
+def cut(ds: xr.Dataset, *, start: float | None = None, stop: float | None = None) -> xr.Dataset:
+    """Keep labels from ``start`` to ``stop`` (s after the origin time), both included."""
+    return ds.sel(time=slice(start, stop))
+
+
+def cut_each(ds: xr.Dataset, start: xr.DataArray, stop: xr.DataArray) -> xr.Dataset:
+    """Keep, for every event and station, its own span of labels; the rest becomes NaN.
+
+    Parameters
+    ----------
+    ds
+        Event windows.
+    start, stop
+        ``(event, station)`` in seconds after the origin time, both included; NaN keeps nothing.
+    """
+    axis = time_index(ds).transform
+    dt = float(sampling_interval(ds))
+    offset = float(axis.offset)
+    slack = 1e-6  # of a sample: labels are floats
+    first = np.ceil((start - offset) / dt - slack).fillna(axis.samples).astype("int64")
+    last = np.floor((stop - offset) / dt + slack).fillna(-1).astype("int64")
+    outer = slice(
+        max(int(first.min()), 0) if first.size else 0,
+        min(max(int(last.max()) + 1, 0), axis.samples) if last.size else 0,
+    )
+    name = quantity_of(ds)
+    trimmed = ds.isel(time=outer)
+    kept = map_time(
+        _keep, trimmed[name], first - outer.start, last - outer.start, overlap_s=None
+    )
+    result = replace(trimmed, name, name, kept)
+    return result.assign_coords(
+        data_start=np.maximum(result["data_start"], offset + first * dt),
+        data_end=np.minimum(result["data_end"], offset + last * dt),
+    )
+
+
+def _keep(block, first, last):
+    numbers = np.arange(block.shape[-1])
+    inside = (numbers >= first[..., None]) & (numbers <= last[..., None])
+    inside = inside.reshape(*first.shape, *(1,) * (block.ndim - 1 - first.ndim), -1)
+    return np.where(inside, block, np.array(np.nan, block.dtype))

@@ -1,0 +1,169 @@
+"""Observed against synthetic: differences of measures, similarity of waveforms."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numba
+import numpy as np
+import xarray as xr
+
+from ..blocks import map_blocks
+from ..conventions import MOTION, quantity_of
+from ..errors import AxisError, ParameterError, SchemaError, UnitsError
+from ..lineage import product_attrs
+from ..registry import operator
+from ..timeaxis import sampling_interval, time_index
+
+MEASURES = ("pga", "pgv", "pgd", "psa", "sa")
+
+
+@operator(needs=MEASURES, gives=MEASURES)
+def difference(
+    observed: xr.Dataset,
+    synthetic: xr.Dataset,
+    *,
+    kind: Literal["absolute", "relative", "log"] = "absolute",
+) -> xr.Dataset:
+    """Observed minus synthetic peak motion.
+
+    Parameters
+    ----------
+    observed, synthetic
+        Products of :func:`peak_motion` on the same axes (after :func:`~pangeo_ces.match`).
+    kind
+        ``absolute``: observed - synthetic, in the measure's units; ``relative``: (observed -
+        synthetic) / observed; ``log``: ln(observed / synthetic).  The last two have units 1 and
+        are NaN or infinite where a measure is zero.
+    """
+    if kind not in ("absolute", "relative", "log"):
+        raise ParameterError(f"kind {kind!r}: use 'absolute', 'relative' or 'log'")
+    names = [n for n in MEASURES if n in observed.data_vars and n in synthetic.data_vars]
+    _check_axes(observed, synthetic, ("event", "station", "component", "period", "damping"))
+    result = observed[names].copy()
+    for name in names:
+        one, two = observed[name], _bare(synthetic[name])
+        if one.attrs.get("units") != two.attrs.get("units"):
+            raise UnitsError(f"{name} has different units on both sides: convert one of them")
+        if kind == "absolute":
+            values = one - two
+        elif kind == "relative":
+            values = (one - two) / one
+        else:
+            values = np.log(one / two)
+        long_name = {"absolute": "observed minus synthetic", "relative": "relative difference of",
+                     "log": "ln(observed/synthetic) of"}[kind]  # fmt: skip
+        result[name] = values.assign_attrs(
+            one.attrs | {"long_name": f"{long_name} {one.attrs.get('long_name', name)}"}
+        )
+        if kind != "absolute":
+            result[name].attrs["units"] = "1"
+    return result
+
+
+@operator(needs=MOTION, gives=("cc", "cc_best", "time_shift", "amplitude_ratio"))
+def waveform_fit(
+    observed: xr.Dataset, synthetic: xr.Dataset, *, max_shift: float = 8.0
+) -> xr.Dataset:
+    """How well a synthetic trace fits the recorded one.
+
+    Parameters
+    ----------
+    observed, synthetic
+        The same quantity on the same axes (:func:`match`, then :func:`interpolate`).
+    max_shift
+        Largest time shift tried, in seconds.
+
+    Returns
+    -------
+    xr.Dataset
+        Over ``(event, station, component)``: ``cc``, the normalised correlation without shift;
+        ``cc_best`` at ``time_shift`` (s; positive where the recording comes later), to the
+        nearest sample; ``amplitude_ratio``, peak synthetic over peak observed.  NaN where the two
+        share no samples.
+    """
+    if not max_shift >= 0:
+        raise ParameterError(f"max_shift {max_shift} s: give zero or more")
+    name = quantity_of(observed, MOTION)
+    if quantity_of(synthetic, MOTION) != name:
+        raise UnitsError(f"observed is {name}, synthetic is not: use ces.integrate or differentiate")
+    if not time_index(observed).equals(time_index(synthetic)):
+        raise AxisError("the time axes differ: bring both onto one axis with ces.interpolate")
+    data, other = observed[name], synthetic[name]
+    _check_axes(observed, synthetic, ("event", "station", "component"))
+    dt = float(sampling_interval(observed))
+    leading = tuple(str(dim) for dim in data.dims if dim != "time")
+    fits = map_blocks(
+        _fits,
+        data,
+        _bare(other),
+        dims=(*leading, "measure"),
+        sizes={"measure": 4},
+        dtype="float64",
+        lags=round(max_shift / dt),
+        dt=dt,
+    )
+    rows = [("cc", "1", "correlation without shift"), ("cc_best", "1", "best correlation"),
+            ("time_shift", "s", "shift of the best correlation, positive where observed is later"),
+            ("amplitude_ratio", "1", "peak synthetic over peak observed")]  # fmt: skip
+    result = xr.Dataset(attrs=product_attrs(observed))
+    for number, (variable, units, long_name) in enumerate(rows):
+        result[variable] = fits.isel(measure=number).assign_attrs(units=units, long_name=long_name)
+    return result
+
+
+def _check_axes(observed: xr.Dataset, synthetic: xr.Dataset, axes: tuple[str, ...]) -> None:
+    for axis in axes:
+        sides = [axis in observed.coords, axis in synthetic.coords]
+        if any(sides) and not (
+            all(sides) and np.array_equal(observed[axis].values, synthetic[axis].values)
+        ):
+            raise SchemaError(
+                f"observed and synthetic differ in {axis}: pair them with ces.match and compute "
+                "both with the same parameters"
+            )
+
+
+def _bare(values: xr.DataArray) -> xr.DataArray:
+    """Without coordinates, so that small differences in them do not matter."""
+    return values.drop_vars(list(values.coords))
+
+
+def _fits(one, two, lags, dt):
+    n = one.shape[-1]
+    result = np.empty((one.size // n, 4))
+    _fit_rows(one.reshape(-1, n).astype(np.float64), two.reshape(-1, n).astype(np.float64), lags,
+              dt, result)  # fmt: skip
+    return result.reshape(*one.shape[:-1], 4)
+
+
+@numba.njit(nogil=True, cache=True)
+def _fit_rows(one, two, lags, dt, out):
+    n = one.shape[1]
+    for row in range(one.shape[0]):
+        x, y = one[row], two[row]
+        xx, yy, peak_x, peak_y = 0.0, 0.0, 0.0, 0.0
+        for i in range(n):
+            if np.isnan(x[i]) or np.isnan(y[i]):
+                continue
+            xx += x[i] * x[i]
+            yy += y[i] * y[i]
+            peak_x, peak_y = max(peak_x, abs(x[i])), max(peak_y, abs(y[i]))
+        norm = np.sqrt(xx * yy)
+        if norm == 0.0:
+            out[row, :] = np.nan
+            continue
+        best, best_lag = -2.0, 0
+        for lag in range(-lags, lags + 1):
+            total = 0.0
+            for i in range(max(0, -lag), min(n, n - lag)):
+                product = x[i + lag] * y[i]
+                if not np.isnan(product):
+                    total += product
+            if lag == 0:
+                out[row, 0] = total / norm
+            if total > best:
+                best, best_lag = total, lag
+        out[row, 1] = best / norm
+        out[row, 2] = best_lag * dt
+        out[row, 3] = peak_y / peak_x

@@ -1,0 +1,143 @@
+"""Opening a store: a lazy DataTree that follows the conventions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+import xarray as xr
+import zarr
+
+from ..conventions import FLOAT32_EXACT, INT_FILL, VARIABLES
+from ..errors import StoreError
+from ..timeaxis import time_coords
+from .finalise import COMPLETE
+from .urls import root_group
+
+#: Tables of a store that are not opened with it.
+_TABLES = ("segments", "metadata")
+#: Coordinates that are no rows of the conventions' table.
+_LABELS = ("event_resource_id",)
+
+
+def open_store(url: str | os.PathLike[str]) -> xr.DataTree:
+    """Open a store lazily: no samples are read.
+
+    Parameters
+    ----------
+    url
+        Path or fsspec URL.
+
+    Returns
+    -------
+    xr.DataTree
+        ``windows/NAME/observed/RATE``, ``windows/NAME/synthetic/MODEL/RATE`` and
+        ``continuous/RATE``, each a Dataset with a lazy ``time`` axis.  Counts come as float32
+        (float64 where they need more than 24 bits) with NaN in gaps; the Dask chunks are the
+        shards of the store.
+
+    Raises
+    ------
+    StoreError
+        When there is no store, or a group is incomplete.
+
+    Examples
+    --------
+    >>> tree = open_store(pangeo_ces.samples.store())
+    >>> sorted(tree["windows/main"].children)
+    ['observed', 'synthetic']
+    """
+    root = root_group(url, "r")
+    if "Conventions" not in root.attrs:
+        raise StoreError(
+            f"{os.fspath(url)} is a Zarr group but no CES store: make one with ces convert"
+        )
+    nodes: dict[str, xr.Dataset] = {"/": xr.Dataset(attrs=dict(root.attrs))}
+    for path, group in [("/", root), *_groups(root, "")]:
+        if group.attrs.get(COMPLETE) is False:
+            raise StoreError(
+                f"{path} in {os.fspath(url)} is incomplete, its conversion was interrupted: run "
+                "the same ces convert again"
+            )
+        if "sampling_interval" in group.attrs:
+            nodes[path] = _open_node(root, path, group)
+        elif any(True for _ in group.array_keys()):
+            nodes[path] = _small(root, path, group)
+    return xr.DataTree.from_dict(nodes)
+
+
+def waveforms(tree: xr.DataTree, path: str) -> Iterator[tuple[str, xr.Dataset]]:
+    """Paths and Datasets of all waveform nodes at or below ``path``."""
+    if path.strip("/") and path.strip("/") not in [n.path.strip("/") for n in tree.subtree]:
+        return
+    for node in (tree[path] if path.strip("/") else tree).subtree:
+        if "sampling_interval" in node.attrs:
+            yield node.path.lstrip("/"), node.to_dataset()
+
+
+def _groups(group: zarr.Group, path: str) -> Iterator[tuple[str, zarr.Group]]:
+    for name, child in sorted(group.groups()):
+        if name not in _TABLES:
+            where = f"{path}/{name}".lstrip("/")
+            yield where, child
+            yield from _groups(child, where)
+
+
+def _small(root: zarr.Group, path: str, group: zarr.Group) -> xr.Dataset:
+    """Axes and coordinates, in memory."""
+    large = [n for n, a in group.arrays() if "time" in (a.metadata.dimension_names or ())]
+    ds = xr.open_zarr(
+        root.store, group=os.path.join(root.path, path), chunks=None, consolidated=False,
+        zarr_format=3, drop_variables=large,
+    ).load()  # fmt: skip
+    for name, variable in ds.variables.items():
+        ds[name].encoding = {}
+        if name == "response_document":  # long texts: no fixed width
+            ds[name] = (variable.dims, np.array(variable.values.tolist(), dtype=object))
+        elif variable.dtype.kind in "OT":
+            ds[name] = (variable.dims, np.array(variable.values.tolist(), dtype=str), variable.attrs)
+    axes = [name for name, row in VARIABLES.items() if row.dims is not None or not row.units]
+    return ds.set_coords([name for name in ds.data_vars if name in axes or name in _LABELS])
+
+
+def _open_node(root: zarr.Group, path: str, group: zarr.Group) -> xr.Dataset:
+    ds = _small(root, path, group)
+    interval = Fraction(str(group.attrs["sampling_interval"]))
+    first = Fraction(str(group.attrs["first_sample"]))
+    arrays = dict(group.arrays())
+    for name, array in arrays.items():
+        if "time" not in (array.metadata.dimension_names or ()):
+            continue
+        variable = xr.Variable(array.metadata.dimension_names, _samples(array), dict(array.attrs))
+        if "time" not in ds.coords:
+            origin = group.attrs["time_origin"]
+            ds = ds.assign_coords(
+                time_coords(
+                    samples=array.shape[-1],
+                    interval=interval,
+                    offset=first * interval,
+                    origin=None if origin is None else int(origin),
+                )
+            )
+        ds[name] = variable
+    return ds
+
+
+def _samples(array: zarr.Array):
+    """The array as Dask has it, counts decoded to floats."""
+    import dask.array as da
+
+    lazy = da.from_zarr(array, chunks=array.shards or array.chunks)
+    if array.dtype.kind != "i":
+        return lazy
+    low, high = array.attrs.get("actual_range", (0, 0))
+    dtype = np.dtype("float32" if max(-low, high) <= FLOAT32_EXACT else "float64")
+    return lazy.map_blocks(_decode, fill=INT_FILL[array.dtype.name], dtype=dtype)
+
+
+def _decode(block, fill, dtype=None):
+    values = block.astype(dtype)
+    values[block == fill] = np.nan
+    return values

@@ -1,0 +1,55 @@
+"""From a URL to a Zarr store: local paths, ``memory://`` and whatever fsspec knows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import fsspec
+import zarr
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+from zarr.abc.store import Store
+from zarr.storage import FsspecStore, LocalStore
+
+from ..errors import StoreError
+
+
+def zarr_store(url: str | os.PathLike[str], *, read_only: bool = False) -> Store:
+    """The Zarr store behind a path or URL.
+
+    Credentials and endpoints come from where fsspec and the cloud libraries look for them, such as
+    ``AWS_ACCESS_KEY_ID`` and ``AWS_ENDPOINT_URL``, or fsspec's own configuration files.
+    """
+    text = os.fspath(url)
+    if "://" not in text or text.startswith("file://"):
+        return LocalStore(Path(text.removeprefix("file://")).expanduser(), read_only=read_only)
+    try:
+        fs, path = fsspec.core.url_to_fs(text)
+        if fs.async_impl:
+            fs, path = fsspec.core.url_to_fs(text, asynchronous=True)
+        else:
+            fs = AsyncFileSystemWrapper(fs, asynchronous=True)
+    except (ImportError, ValueError) as error:
+        raise StoreError(f"cannot open {text}: {error}; use a path, memory:// or s3://") from error
+    return FsspecStore(fs, path=path, read_only=read_only)
+
+
+def root_group(url: str | os.PathLike[str], mode: str) -> zarr.Group:
+    """The root group of a store, opened with zarr's ``mode``.
+
+    Raises
+    ------
+    StoreError
+        When there is no store, or it cannot be reached.
+    """
+    try:
+        return zarr.open_group(zarr_store(url, read_only=mode == "r"), mode=mode, zarr_format=3)
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"no store at {os.fspath(url)}: check the path, or make one with ces convert"
+        ) from error
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise StoreError(
+            f"cannot open the store {os.fspath(url)}: {reason}; check the path and the credentials"
+        ) from error

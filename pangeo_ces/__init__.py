@@ -1,1 +1,81 @@
-"""pangeo_ces."""
+"""Pangeo for Computational Earth Science: seismic waveforms on xarray, Dask and Zarr.
+
+>>> import pangeo_ces as ces
+>>> tree = ces.open_store(ces.samples.german_events("memory://tour"))
+>>> observed = tree["windows/main/observed/20Hz"].to_dataset()
+>>> velocity = observed.pipe(ces.detrend).pipe(ces.remove_response, pre_filt=(0.008, 0.015, 4, 8))
+>>> peaks = ces.peak_motion(velocity.pipe(ces.bandpass, freqmin=0.03, freqmax=0.08), periods=[15.0])
+>>> float(peaks["pgv"].sel(component="larger").max()) < 1e-4
+True
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as _version
+from typing import Any
+
+from . import config as config
+
+try:
+    __version__ = _version("pangeo_ces")
+except PackageNotFoundError:  # a source tree that is not installed
+    __version__ = "0"
+
+#: Public name -> module that holds it; imported when first used.
+_PUBLIC = {
+    "bandpass": "process.filter",
+    "connect": "compute",
+    "convert": "store.convert",
+    "cut": "process.window",
+    "detrend": "process.condition",
+    "difference": "products.compare",
+    "differentiate": "process.quantity",
+    "highpass": "process.filter",
+    "inspect_store": "store.inspect",
+    "integrate": "process.quantity",
+    "interpolate": "process.resample",
+    "lowpass": "process.filter",
+    "match": "process.window",
+    "minmax": "products.envelope",
+    "open_store": "store.open",
+    "peak_motion": "products.peak_motion",
+    "plot_map": "views",
+    "plot_overlay": "views",
+    "plot_rapid_assessment": "views",
+    "plot_section": "views",
+    "prefilter": "process.response",
+    "rapid_assessment": "workflow.rapid_assessment",
+    "remove_response": "process.response",
+    "remove_sensitivity": "process.response",
+    "rotate": "process.rotate",
+    "run_rapid_assessment": "workflow.run",
+    "taper": "process.condition",
+    "to_geojson": "views",
+    "to_motion": "process.quantity",
+    "to_stream": "store.traces",
+    "to_table": "views",
+    "validate": "conventions",
+    "waveform_fit": "products.compare",
+    "waveforms": "store.open",
+    "write": "store.write",
+    "write_html_map": "views",
+}
+_MODULES = ("errors", "samples", "testing", "views")
+__all__ = [*sorted(_PUBLIC), *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        value = getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

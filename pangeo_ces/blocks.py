@@ -102,9 +102,7 @@ def map_blocks(
     data = _gather(data)
     kept = [str(dim) for dim in data.dims if dim in dims and dim not in new]
     coords = {
-        name: coord
-        for name, coord in data.coords.items()
-        if set(map(str, coord.dims)) <= set(kept)
+        name: coord for name, coord in data.coords.items() if set(map(str, coord.dims)) <= set(kept)
     }
     if not isinstance(data.data, da.Array):
         blocks = [np.asarray(_aligned(x, data).data) for x in channels]
@@ -117,7 +115,10 @@ def map_blocks(
         data = data.chunk(dict.fromkeys(single, -1))
     arguments: list[Any] = [data.data, tuple(map(str, data.dims))]
     for extra in channels:
-        arguments += [_block_of(extra, data), tuple(d for d in map(str, data.dims) if d in extra.dims)]
+        arguments += [
+            _block_of(extra, data),
+            tuple(d for d in map(str, data.dims) if d in extra.dims),
+        ]
     result = da.blockwise(
         kernel,
         names,
@@ -134,14 +135,17 @@ def map_blocks(
 
 def rechunk_stations(ds: xr.Dataset, block: int) -> xr.Dataset:
     """Blocks of ``block`` stations with everything else whole, one event each."""
-    chunks: dict[Hashable, int] = {dim: -1 for dim in ds.dims} | {"station": block}
+    chunks: dict[Hashable, int] = dict.fromkeys(ds.dims, -1) | {"station": block}
     if "event" in ds.dims:
         chunks["event"] = 1
     return ds.chunk({dim: size for dim, size in chunks.items() if dim in ds.dims})
 
 
 def _with_index(
-    result: xr.DataArray, coords: Mapping[Hashable, xr.DataArray], data: xr.DataArray, kept: list[str]
+    result: xr.DataArray,
+    coords: Mapping[Hashable, xr.DataArray],
+    data: xr.DataArray,
+    kept: list[str],
 ) -> xr.DataArray:
     """Put back the coordinates, the lazy time axis included."""
     plain = {name: coord for name, coord in coords.items() if name != "time"}

@@ -76,7 +76,9 @@ def connect(name: str | None = None) -> Connection:
         factory = getattr(importlib.import_module(entry["module"]), entry["class"])
         from dask.distributed import Client
     except (ImportError, AttributeError, KeyError) as error:
-        raise ConfigError(f"cluster {name!r}: {error}; install its package or correct it") from error
+        raise ConfigError(
+            f"cluster {name!r}: {error}; install its package or correct it"
+        ) from error
     cluster = stack.enter_context(factory(**entry.get("args", {})))
     if "scale" in entry:
         cluster.scale(**entry["scale"])

@@ -86,5 +86,7 @@ def assert_conforms(ds: xr.Dataset) -> None:
 
 def assert_lazy(ds: xr.Dataset) -> None:
     """Fail if any data variable of ``ds`` holds computed samples."""
-    eager = [name for name, variable in ds.data_vars.items() if not dask.is_dask_collection(variable)]
+    eager = [
+        name for name, variable in ds.data_vars.items() if not dask.is_dask_collection(variable)
+    ]
     assert not eager, f"computed already: {eager}"

@@ -200,7 +200,7 @@ def _inverse(document, nfft, dt, units, water_level, pre_filt):
             values, frequencies = response.get_evalresp_response(
                 dt, nfft, output=units, hide_sensitivity_mismatch_warning=True
             )
-        except Exception as error:  # noqa: BLE001 evalresp raises whatever it likes
+        except Exception as error:
             raise InputError(
                 f"evalresp cannot evaluate a response ({error}): correct the StationXML, or use "
                 "ces.remove_sensitivity"
@@ -253,6 +253,6 @@ def _sac_taper(n, fraction):
         return None
     weights = np.ones(n)
     edge = np.sin(np.pi / 2 * np.arange(ends + 1) / ends)
-    weights[: ends + 1] = edge[: n]
+    weights[: ends + 1] = edge[:n]
     weights[n - ends - 1 :] = edge[::-1][-n:]
     return weights

@@ -119,9 +119,7 @@ def _mix_components(data: xr.DataArray, weights: xr.DataArray) -> xr.DataArray:
         xr.DataArray(small.isel(weight=w).data, dims=template.dims, name="weight")
         for w in range(small.sizes["weight"])
     ]
-    return map_blocks(
-        _mix, carried, *parts, dims=dims, sizes={"component": 3}, dtype=data.dtype
-    )
+    return map_blocks(_mix, carried, *parts, dims=dims, sizes={"component": 3}, dtype=data.dtype)
 
 
 def _mix(block, *parts):

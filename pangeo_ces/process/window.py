@@ -57,7 +57,9 @@ def match(observed: xr.Dataset, synthetic: xr.Dataset) -> Match:
 
 def partners(observed: xr.Dataset, synthetic: xr.Dataset) -> tuple[list[int], list[str]]:
     """Rows of ``synthetic`` for the stations of ``observed``, and the observed labels they get."""
-    sites = {_site(label): row for row, label in reversed([*enumerate(synthetic["station"].values)])}
+    sites = {
+        _site(label): row for row, label in reversed([*enumerate(synthetic["station"].values)])
+    }
     labels = [str(s) for s in observed["station"].values if _site(s) in sites]
     return [sites[_site(label)] for label in labels], labels
 
@@ -140,9 +142,7 @@ def cut_each(ds: xr.Dataset, start: xr.DataArray, stop: xr.DataArray) -> xr.Data
     )
     name = quantity_of(ds)
     trimmed = ds.isel(time=outer)
-    kept = map_time(
-        _keep, trimmed[name], first - outer.start, last - outer.start, overlap_s=None
-    )
+    kept = map_time(_keep, trimmed[name], first - outer.start, last - outer.start, overlap_s=None)
     result = replace(trimmed, name, name, kept)
     return result.assign_coords(
         data_start=np.maximum(result["data_start"], offset + first * dt),

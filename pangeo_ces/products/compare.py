@@ -86,7 +86,9 @@ def waveform_fit(
         raise ParameterError(f"max_shift {max_shift} s: give zero or more")
     name = quantity_of(observed, MOTION)
     if quantity_of(synthetic, MOTION) != name:
-        raise UnitsError(f"observed is {name}, synthetic is not: use ces.integrate or differentiate")
+        raise UnitsError(
+            f"observed is {name}, synthetic is not: use ces.integrate or differentiate"
+        )
     if not time_index(observed).equals(time_index(synthetic)):
         raise AxisError("the time axes differ: bring both onto one axis with ces.interpolate")
     data, other = observed[name], synthetic[name]

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import math
+from fractions import Fraction
 
+import numba
 import numpy as np
 import xarray as xr
 
 from ..blocks import map_blocks
 from ..conventions import QUANTITIES, quantity_of
 from ..errors import ParameterError
+from ..lineage import product_attrs
 from ..registry import operator
-from ..timeaxis import time_coords, time_index
+from ..timeaxis import NANO, time_coords, time_index
 
 
 @operator(needs=QUANTITIES, gives=("minimum", "maximum"))
-def minmax(ds: xr.Dataset, *, bins: int = 400) -> xr.Dataset:
-    """Smallest and largest sample in each of at most ``bins`` time bins: enough to draw a record.
+def minmax(
+    ds: xr.Dataset, *, bins: int = 400, start: float | None = None, stop: float | None = None
+) -> xr.Dataset:
+    """Smallest and largest sample in each of ``bins`` time bins: enough to draw a record.
 
     Parameters
     ----------
     ds
-        Waveforms, any quantity.
+        Event windows, any quantity.
     bins
-        Most bins wanted; a record shorter than that keeps every sample.
+        Number of bins; a bin without samples is NaN.
+    start, stop
+        Ends of the first and the last bin, in seconds after the origin time; those of the axis by
+        default.
 
     Returns
     -------
@@ -35,34 +42,46 @@ def minmax(ds: xr.Dataset, *, bins: int = 400) -> xr.Dataset:
         raise ParameterError(f"{bins} bins: give at least 1")
     name = quantity_of(ds)
     data = ds[name].transpose(..., "time")
-    width = max(1, math.ceil(data.sizes["time"] / bins))
-    count = math.ceil(data.sizes["time"] / width)
+    axis = time_index(ds).transform
+    first = axis.offset if start is None else Fraction(start).limit_denominator(NANO)
+    last = axis.offset + axis.samples * axis.interval
+    last = last if stop is None else Fraction(stop).limit_denominator(NANO)
+    if not first < last:
+        raise ParameterError(f"start {start} s is not before stop {stop} s: swap them")
+    width = (last - first) / bins
     both = map_blocks(
         _extremes,
         data,
         dims=(*map(str, data.dims), "extreme"),
-        sizes={"time": count, "extreme": 2},
+        sizes={"time": bins, "extreme": 2},
         dtype="float32",
-        width=width,
-        count=count,
-    )
-    axis = time_index(ds).transform
-    both = both.assign_coords(
-        time_coords(
-            samples=count, interval=axis.interval * width, offset=axis.offset, origin=axis.origin
-        )
-    )
-    kept = {n: c for n, c in ds.coords.items() if "time" not in c.dims and "response" not in c.dims}
-    result = xr.Dataset(coords=kept, attrs=ds.attrs | {"quantity": name})
+        first=float((axis.offset - first) / width),
+        step=float(axis.interval / width),
+        bins=bins,
+    ).assign_coords(time_coords(samples=bins, interval=width, offset=first, origin=axis.origin))
+    kept = {n: c for n, c in ds.coords.items() if not {"time", "response"} & set(c.dims)}
+    result = xr.Dataset(coords=kept, attrs=product_attrs(ds) | {"quantity": name})
     for number, extreme in enumerate(("minimum", "maximum")):
         result[extreme] = both.isel(extreme=number).assign_attrs(ds[name].attrs)
     return result
 
 
-def _extremes(block, width, count):
-    padded = np.full((*block.shape[:-1], count * width), np.nan, block.dtype)
-    padded[..., : block.shape[-1]] = block
-    binned = padded.reshape(*block.shape[:-1], count, width)
-    # fmin and fmax ignore NaN, and give NaN where there is nothing else.
-    low, high = np.fmin.reduce(binned, axis=-1), np.fmax.reduce(binned, axis=-1)
-    return np.stack([low, high], axis=-1).astype("float32")
+def _extremes(block, first, step, bins):
+    n = block.shape[-1]
+    result = np.empty((block.size // n if n else 0, bins, 2), "float32")
+    _extreme_rows(np.ascontiguousarray(block).reshape(-1, n), first, step, result)
+    return result.reshape(*block.shape[:-1], bins, 2)
+
+
+@numba.njit(nogil=True, cache=True)
+def _extreme_rows(x, first, step, out):
+    out[:] = np.nan
+    for row in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            number = int(np.floor(first + i * step + 1e-9))
+            value = x[row, i]
+            if 0 <= number < out.shape[1] and not np.isnan(value):
+                if not out[row, number, 0] <= value:
+                    out[row, number, 0] = value
+                if not out[row, number, 1] >= value:
+                    out[row, number, 1] = value

@@ -25,10 +25,10 @@ import xarray as xr
 from ..blocks import map_blocks
 from ..conventions import MOTION, VARIABLES, quantity_of
 from ..errors import ParameterError
+from ..lineage import product_attrs
 from ..process._runs import over_runs, runs
 from ..process.quantity import _gradient, _integral
 from ..process.rotate import HORIZONTAL_DIP
-from ..lineage import product_attrs
 from ..registry import operator
 from ..timeaxis import sampling_interval
 
@@ -281,9 +281,7 @@ def _oscillate(x, dt, periods, damping, absolute, pair, out):
         b12 = -decay * (p * sine / wd + q * cosine) - 1 / (w * w) + q
         rise = cosine - damping / root * sine
         fall = wd * sine + damping * w * cosine
-        b21 = (
-            decay * ((p + damping / w) * rise - (q + 1 / (w * w)) * fall) + 1 / (w * w * dt)
-        )
+        b21 = decay * ((p + damping / w) * rise - (q + 1 / (w * w)) * fall) + 1 / (w * w * dt)
         b22 = -decay * (p * rise - q * fall) - 1 / (w * w * dt)
         peaks[:] = 0.0
         previous[:] = np.nan

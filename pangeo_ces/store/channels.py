@@ -13,8 +13,15 @@ from obspy.core.inventory import Inventory, Network, Response, Station
 
 from ..sources.base import Site, Trace
 
-_QUANTITY = {"M": "displacement", "M/S": "velocity", "M/S**2": "acceleration", "M/S^2": "acceleration",
-             "M/(S**2)": "acceleration", "M/S/S": "acceleration", "PA": "pressure"}  # fmt: skip
+_QUANTITY = {
+    "M": "displacement",
+    "M/S": "velocity",
+    "M/S**2": "acceleration",
+    "M/S^2": "acceleration",
+    "M/(S**2)": "acceleration",
+    "M/S/S": "acceleration",
+    "PA": "pressure",
+}
 _EPOCH = obspy.UTCDateTime(0)
 
 

@@ -42,6 +42,7 @@ def convert(
     name: str = "main",
     overwrite: bool = False,
     progress: bool = False,
+    report: Report | None = None,
 ) -> Report:
     """Put waveform files, their stations and their earthquakes into one Zarr store.
 
@@ -64,6 +65,8 @@ def convert(
         Replace a group that holds something else.
     progress
         Show a progress bar.
+    report
+        Filled as the conversion goes, so that it can be read after an error too.
 
     Returns
     -------
@@ -92,7 +95,8 @@ def convert(
     """
     url = os.fspath(store)
     _check(as_, name)
-    report = Report(store=url)
+    report = report if report is not None else Report()
+    report.store = url
     # Metadata first: an unreadable inventory should not cost a scan of all waveforms.
     inventory = read_inventory(stations) if stations is not None else None
     files, problems = expand(inputs)
@@ -211,7 +215,7 @@ def _usable(
     reason = layout.unplaceable(trace)
     if not reason and not trace.samples:
         reason = "no samples"
-    channel = channels.find(trace) if not reason else reason
+    channel = reason or channels.find(trace)
     if isinstance(channel, str):
         report.add(url, trace.id, "rejected", channel)
         return None

@@ -6,7 +6,6 @@ import dataclasses
 import math
 
 import numpy as np
-import obspy
 import xarray as xr
 from obspy.core.event import Catalog
 from obspy.geodetics import gps2dist_azimuth, locations2degrees
@@ -129,7 +128,9 @@ def read_events(ds: xr.Dataset) -> list[Event]:
     ]
 
 
-def geometry(events: list[Event], latitudes: np.ndarray, longitudes: np.ndarray) -> dict[str, tuple]:
+def geometry(
+    events: list[Event], latitudes: np.ndarray, longitudes: np.ndarray
+) -> dict[str, tuple]:
     """Epicentral distance (m) and back-azimuth (degrees), event by station, on WGS84."""
     shape = (len(events), len(latitudes))
     distance, back_azimuth = np.full(shape, np.nan), np.full(shape, np.nan)

@@ -198,14 +198,18 @@ def _axes(node: Node) -> xr.Dataset:
     dims: tuple[str, ...] = ("station", "component")
     if node.events is not None:
         shape, dims = (len(node.events), *shape), ("event", *dims)
-    station = {n: np.full(stations, np.nan) for n in ("latitude", "longitude", "elevation", "depth")}
+    station = {
+        n: np.full(stations, np.nan) for n in ("latitude", "longitude", "elevation", "depth")
+    }
     names = ("azimuth", "dip", "sensitivity", "time_offset", "data_start", "data_end")
     channel = {name: np.full(shape, np.nan) for name in names}
     response_id = np.full(shape, -1, "int32")
     input_quantity = np.full(shape, "", dtype=object)
     documents: dict[str, int] = {}
     for p in node.placements:
-        place = (p.station, p.component) if node.events is None else (p.event, p.station, p.component)
+        place = (
+            (p.station, p.component) if node.events is None else (p.event, p.station, p.component)
+        )
         site = p.channel.site
         for name, values in station.items():
             if np.isnan(values[p.station]):
@@ -311,9 +315,7 @@ def _write(root: zarr.Group, path: str, ds: xr.Dataset) -> None:
         ds["origin_time"].encoding = {
             "units": "nanoseconds since 1970-01-01T00:00:00", "dtype": "int64",
         }  # fmt: skip
-    ds.to_zarr(
-        root.store, group=_inside(root, path), mode="a", consolidated=False, zarr_format=3
-    )
+    ds.to_zarr(root.store, group=_inside(root, path), mode="a", consolidated=False, zarr_format=3)
 
 
 def _inside(root: zarr.Group, path: str) -> str:

@@ -173,10 +173,18 @@ def _node(
     column = {component: i for i, component in enumerate(components)}
     placements = [
         Placement(
-            item.file, item.number, item.trace, item.channel, item.dtype, item.source_dtype,
-            event, row[station],
-            column[component], index - first, offset,
-        )  # fmt: skip
+            item.file,
+            item.number,
+            item.trace,
+            item.channel,
+            item.dtype,
+            item.source_dtype,
+            event,
+            row[station],
+            column[component],
+            index - first,
+            offset,
+        )
         for (item, event, index, offset), (station, component) in zip(places, labels, strict=True)
     ]
     # The order in which traces take the grid where they overlap: earlier, then longer first.

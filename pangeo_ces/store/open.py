@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -77,6 +79,20 @@ def waveforms(tree: xr.DataTree, path: str) -> Iterator[tuple[str, xr.Dataset]]:
             yield node.path.lstrip("/"), node.to_dataset()
 
 
+def conversion_reports(url: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+    """The reports of the conversions that made a store, by what they converted."""
+    root = root_group(url, "r")
+    if "metadata" not in root:
+        return {}
+    group = root["metadata"]
+    assert isinstance(group, zarr.Group)
+    return {
+        path: json.loads(str(child.attrs["report"]))
+        for path, child in _groups(group, "")
+        if "report" in child.attrs
+    }
+
+
 def _groups(group: zarr.Group, path: str) -> Iterator[tuple[str, zarr.Group]]:
     for name, child in sorted(group.groups()):
         if name not in _TABLES:
@@ -97,7 +113,11 @@ def _small(root: zarr.Group, path: str, group: zarr.Group) -> xr.Dataset:
         if name == "response_document":  # long texts: no fixed width
             ds[name] = (variable.dims, np.array(variable.values.tolist(), dtype=object))
         elif variable.dtype.kind in "OT":
-            ds[name] = (variable.dims, np.array(variable.values.tolist(), dtype=str), variable.attrs)
+            ds[name] = (
+                variable.dims,
+                np.array(variable.values.tolist(), dtype=str),
+                variable.attrs,
+            )
     axes = [name for name, row in VARIABLES.items() if row.dims is not None or not row.units]
     return ds.set_coords([name for name in ds.data_vars if name in axes or name in _LABELS])
 

@@ -1,0 +1,53 @@
+# Everything from a fresh checkout: `make demo`, `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: install demo test check bench docs lock system clean
+
+install: $(STAMP)
+
+# Exact versions with hashes first, then this package without touching them.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 12) else "Python 3.12 or newer is needed: make PYTHON=python3.13 " + "$(MAKECMDGOALS)")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: install
+	$(BIN)/ces demo --output demo-output
+
+# Debian packages that some tests need; where they cannot be installed, those tests say so and skip.
+system:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v chromium >/dev/null; then \
+		apt-get -qq -o DPkg::Lock::Timeout=900 update \
+		&& DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=900 install --no-install-recommends chromium >/dev/null \
+		|| echo "chromium could not be installed: browser tests will skip"; \
+	fi
+
+test: install system check
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install
+	$(BIN)/python -m benchmarks.rapid_assessment
+
+docs: install
+	$(BIN)/sphinx-build -q -W -b html docs docs/_build
+
+# Newest versions that fit pyproject.toml, for every platform and Python it admits.
+lock:
+	$(PYTHON) -m pip install --quiet uv
+	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --upgrade \
+		--no-emit-index-url --no-header --no-annotate --group test --group check --group bench \
+		--group docs --extra s3 pyproject.toml -o constraints.txt
+
+clean:
+	rm -rf $(VENV) demo-output docs/_build .pytest_cache .mypy_cache .ruff_cache

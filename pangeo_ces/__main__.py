@@ -1,0 +1,5 @@
+"""``python -m pangeo_ces`` is ``ces``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,84 @@
+"""Write whole files or none: atomically on local disk, in one put to any fsspec URL."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import fsspec
+
+from pangeo_ces.errors import InputError, ParameterError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FIGURE_FORMATS = (".png", ".pdf", ".svg")
+
+
+def write_bytes(path_or_url: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file so that a reader finds the old one or the new one, never a part.
+
+    Parameters
+    ----------
+    path_or_url : str or path
+        Local path or fsspec URL (``s3://``, ``memory://``, …); folders are made.
+    content : bytes
+        The whole file.
+    """
+    name = os.fspath(path_or_url)
+    if "://" in name and not name.startswith(("file://", "local://")):
+        try:
+            filesystem, inner = fsspec.core.url_to_fs(name)
+            filesystem.pipe_file(inner, content)
+        except (OSError, ValueError, ImportError) as error:
+            raise InputError(
+                f"cannot write {name}: {error}; check the URL and its credentials"
+            ) from error
+        return
+    path = Path(name.split("://", 1)[-1])
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise InputError(f"cannot write {path}: {error}; choose a folder you may write") from error
+
+
+def file_suffix(path_or_url: str | os.PathLike[str], known: tuple[str, ...]) -> str:
+    """Suffix of a path or URL, lower case, one of `known`."""
+    suffix = Path(os.fspath(path_or_url)).suffix.lower()
+    if suffix not in known:
+        raise ParameterError(f"cannot write {suffix or 'no suffix'!r}; use {', '.join(known)}")
+    return suffix
+
+
+def write_figure(figure: Figure, path_or_url: str | os.PathLike[str], *, dpi: int = 150) -> None:
+    """Write a figure as PNG, PDF or SVG, by the suffix.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What `plot_rapid_assessment`, `plot_section` and `plot_overlay` return.
+    path_or_url : str or path
+        Local path or fsspec URL.
+    dpi : int, default 150
+        Dots per inch of a PNG.
+
+    Examples
+    --------
+    >>> write_figure(plot_rapid_assessment(tree), "assessment.png")  # doctest: +SKIP
+    """
+    suffix = file_suffix(path_or_url, FIGURE_FORMATS)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=suffix[1:], dpi=dpi)
+    write_bytes(path_or_url, buffer.getvalue())

@@ -1,0 +1,106 @@
+"""The few waveforms that a rapid assessment shows, still lazy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from ..process.filter import lowpass
+from ..process.resample import interpolate
+from ..products.compare import waveform_fit
+from ..products.envelope import minmax
+from ..timeaxis import sampling_interval, time_index
+
+Waveforms = Mapping[str, list[xr.Dataset]]
+
+
+def thumbnails(waveforms: Waveforms, bins: int = 400) -> dict[str, xr.Dataset]:
+    """Smallest and largest sample in time bins, for every station, on one axis."""
+    start, stop = _span(waveforms)
+    shortest = min(
+        int((stop - start) / float(sampling_interval(ds)))
+        for many in waveforms.values()
+        for ds in many
+    )
+    bins = max(1, min(bins, shortest))
+    return {
+        path: _merged([minmax(ds, bins=bins, start=start, stop=stop) for ds in many])
+        for path, many in waveforms.items()
+        if many
+    }
+
+
+def overlay(
+    waveforms: Waveforms, stations: Sequence[str]
+) -> tuple[dict[str, xr.Dataset], dict[str, xr.Dataset]]:
+    """Records and simulations of some stations on one time axis, and how they fit.
+
+    Returns
+    -------
+    waveforms, fits
+        By ``observed`` and ``synthetic/MODEL``, and by model.
+    """
+    rate = min(float(1 / sampling_interval(ds)) for many in waveforms.values() for ds in many)
+    start, stop = _span(waveforms)
+
+    def onto_axis(ds: xr.Dataset) -> xr.Dataset:
+        ds = ds.sel(station=[s for s in stations if s in set(ds["station"].values.tolist())])
+        if float(1 / sampling_interval(ds)) > rate * 1.0001:
+            ds = lowpass(ds, freq=0.4 * rate, corners=8, zerophase=True)
+        return interpolate(ds, sampling_rate=rate, start=start, stop=stop)
+
+    shown = {
+        path: _merged([onto_axis(ds) for ds in many], stations)
+        for path, many in waveforms.items()
+        if many
+    }
+    fits = {}
+    if "observed" in shown:
+        for path, ds in shown.items():
+            if path != "observed":
+                fits[path.removeprefix("synthetic/")] = waveform_fit(shown["observed"], ds)
+    return shown, fits
+
+
+def nearest(waveforms: Waveforms, count: int) -> list[str]:
+    """Labels of the stations nearest to their epicentres, records before lone simulations."""
+    distance: dict[str, float] = {}
+    for path, many in waveforms.items():
+        for ds in many:
+            recorded = np.isfinite(ds["data_start"]).any("component")
+            nearest_of = ds["epicentral_distance"].where(recorded).min("event")
+            for label, value in zip(ds["station"].values.tolist(), nearest_of.values, strict=True):
+                if np.isfinite(value) and (path == "observed" or label not in distance):
+                    distance[label] = min(float(value), distance.get(label, np.inf))
+    return sorted(distance, key=lambda label: (distance[label], label))[:count]
+
+
+def _span(waveforms: Waveforms) -> tuple[float, float]:
+    axes = [time_index(ds).transform for many in waveforms.values() for ds in many]
+    start = min(float(axis.offset) for axis in axes)
+    return start, max(float(a.offset + a.samples * a.interval) for a in axes)
+
+
+def _merged(parts: list[xr.Dataset], stations: Sequence[str] | None = None) -> xr.Dataset:
+    """Datasets on the same time axis as one, on the union of their stations."""
+    labels = stations or sorted({s for ds in parts for s in ds["station"].values.tolist()})
+    grown = [_reindexed(ds, list(labels)) for ds in parts]
+    result = grown[0]
+    for other in grown[1:]:
+        for name in result.data_vars:
+            bare = other[name].drop_vars(list(other[name].coords))
+            result[name] = result[name].fillna(bare).assign_attrs(result[name].attrs)
+        for name in ("latitude", "longitude", "epicentral_distance"):
+            result[name] = result[name].fillna(other[name].drop_vars(list(other[name].coords)))
+    return result
+
+
+def _reindexed(ds: xr.Dataset, labels: list[str]) -> xr.Dataset:
+    # Alignment looks at every index; the lazy time axis takes no part in it.
+    axis = xr.Coordinates.from_xindex(ds.xindexes["time"])
+    attrs = dict(ds["time"].attrs)
+    ds = ds.drop_vars("time").reindex(station=labels).assign_coords(axis)
+    ds["time"].attrs.update(attrs)
+    return ds

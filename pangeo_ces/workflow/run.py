@@ -1,0 +1,182 @@
+"""Running the rapid assessment from a store to a folder of maps, tables and documents."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+from contextlib import nullcontext
+from typing import Any
+
+import dask
+import numpy as np
+import xarray as xr
+from dask.diagnostics import ProgressBar
+
+from .. import __version__, compute
+from ..errors import InputError, ParameterError
+from ..store.open import conversion_reports, open_store
+from ..store.write import write
+from ..views import (
+    plot_overlay,
+    plot_rapid_assessment,
+    to_geojson,
+    to_table,
+    write_figure,
+    write_geojson,
+    write_html_map,
+    write_table,
+)
+from ..views.files import write_bytes
+from . import pictures
+from .rapid_assessment import PRESETS, Assessment, rapid_assessment
+
+#: Stations in the waveform picture, the nearest ones.
+_STATIONS_SHOWN = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a run made: the computed product, its files, and the report."""
+
+    product: xr.DataTree
+    files: list[str]
+    report: dict[str, Any]
+    fits: dict[str, xr.Dataset]
+
+
+def run_rapid_assessment(
+    store: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    preset: str = "default",
+    cluster: str | None = None,
+    progress: bool = False,
+    **parameters: Any,
+) -> Outcome:
+    """Assess a store and write everything people look at into a folder.
+
+    Parameters
+    ----------
+    store
+        Path or URL of a store with event windows.
+    output
+        Folder (path or URL); files of an earlier run are replaced.
+    preset
+        Named parameter set, ``default`` or ``dare``; ``parameters`` win over it.
+    cluster
+        Where to compute: a name of :func:`~pangeo_ces.connect`.
+    progress
+        Show a progress bar.
+    parameters
+        Of :func:`rapid_assessment`.
+
+    Returns
+    -------
+    Outcome
+        ``files`` are ``map.png``, ``map.html``, ``waveforms.png``, ``stations.geojson``,
+        ``stations.csv``, ``stations.parquet``, ``peak_motion.zarr`` and ``report.json``.
+    """
+    if preset not in PRESETS:
+        raise ParameterError(f"no preset {preset!r}: use one of {', '.join(PRESETS)}")
+    parameters = PRESETS[preset] | parameters
+    tree = open_store(store)
+    assessment = rapid_assessment(tree, **parameters)
+    shown = pictures.nearest(assessment.waveforms, _STATIONS_SHOWN)
+    waveforms, fits = pictures.overlay(assessment.waveforms, shown)
+    lazy = (assessment.product, pictures.thumbnails(assessment.waveforms), waveforms, fits)
+    bar = ProgressBar() if progress else nullcontext()
+    with compute.connect(cluster), bar:
+        product, thumbnails, waveforms, fits = _together(*lazy)
+    folder = os.fspath(output).rstrip("/")
+    report = _report(store, output, parameters, assessment, product)
+    if not report["counts"]["used"]:
+        write_bytes(f"{folder}/report.json", _json(report))
+        raise InputError(f"no station gave a value: see {folder}/report.json for the reasons")
+    files = [f"{folder}/{name}" for name in (
+        "map.png", "map.html", "waveforms.png", "stations.geojson", "stations.csv",
+        "stations.parquet", "peak_motion.zarr", "report.json",
+    )]  # fmt: skip
+    report["files"] = files
+    write_figure(plot_rapid_assessment(product), files[0])
+    write_html_map(files[1], product, thumbnails)
+    model = next(iter(fits), None)
+    write_figure(plot_overlay(waveforms, fits=fits.get(model) if model else None), files[2])
+    write_geojson(to_geojson(product), files[3])
+    table = to_table(product)
+    write_table(table, files[4])
+    write_table(table, files[5])
+    write(product, files[6], overwrite=True)
+    write_bytes(files[7], _json(report))
+    return Outcome(product, files, report, fits)
+
+
+def _together(*parts: Any) -> tuple[Any, ...]:
+    """Compute trees and dictionaries of Datasets in one graph, so that a shard is read once."""
+    flat = [
+        {node.path: node.to_dataset(inherit=False) for node in part.subtree}
+        if isinstance(part, xr.DataTree) else part
+        for part in parts
+    ]  # fmt: skip
+    done = dask.compute(*flat)
+    attrs = [part.attrs if isinstance(part, xr.DataTree) else None for part in parts]
+    results: list[Any] = []
+    for part, root in zip(done, attrs, strict=True):
+        if root is not None:
+            part = xr.DataTree.from_dict(part)
+            part.attrs = dict(root)
+        results.append(part)
+    return tuple(results)
+
+
+def _report(
+    store: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    parameters: dict[str, Any],
+    assessment: Assessment,
+    product: xr.DataTree,
+) -> dict[str, Any]:
+    """Counts of traces read, used, unmatched and rejected, and a row for each problem."""
+    conversions = conversion_reports(store)
+    rows = [row for report in conversions.values() for row in report["rows"]]
+    rejected = []
+    used = 0
+    for side, parts in assessment.waveforms.items():
+        measured = product[side].to_dataset()["pga"]
+        for ds in parts:
+            recorded = np.isfinite(ds["data_start"]).any("component").transpose("event", "station")
+            for i, j in np.argwhere(recorded.values):
+                event, station = str(ds["event"].values[i]), str(ds["station"].values[j])
+                values = measured.sel(event=event, station=station, component=ds["component"])
+                found = int(np.isfinite(values).sum())
+                used += found
+                if not found:
+                    rejected.append(
+                        {"file": "", "trace": station, "event": event, "side": side,
+                         "status": "rejected",
+                         "reason": "no value: no response, or no samples in the window"}
+                    )  # fmt: skip
+    everything = [*rows, *rejected]
+    return {
+        "recipe": "rapid-assessment",
+        "version": __version__,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "input": os.fspath(store),
+        "output": os.fspath(output),
+        "parameters": parameters,
+        "counts": {
+            "read": sum(report["traces_read"] for report in conversions.values()),
+            "used": used,
+            "unmatched": len(assessment.unmatched),
+            "rejected": sum(row["status"] == "rejected" for row in everything),
+            "warnings": sum(row["status"] == "warning" for row in everything),
+        },
+        "rows": everything,
+        "unmatched": assessment.unmatched,
+        "notes": assessment.notes,
+    }
+
+
+def _json(report: dict[str, Any]) -> bytes:
+    return json.dumps(report, indent=2, ensure_ascii=False).encode()

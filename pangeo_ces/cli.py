@@ -252,8 +252,12 @@ def _recipe_command(name: str, function: Callable[..., Any], doc: str) -> click.
                 help=descriptions.get(key, "") + default,
             )
         )
-    for flag, text in (("strict", "Exit with 1 if anything was rejected."),
-                       ("json", "Print the report as JSON."), ("quiet", "No progress bars.")):  # fmt: skip
+    flags = {
+        "strict": "Exit with 1 if anything was rejected.",
+        "json": "Print the report as JSON.",
+        "quiet": "No progress bars.",
+    }
+    for flag, text in flags.items():
         options.append(click.Option([f"--{flag}"], is_flag=True, help=text))
     return click.Command(name, params=options, callback=callback, help=doc)
 

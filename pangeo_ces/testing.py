@@ -48,7 +48,7 @@ def synthetic_windows(
     dip = [-90.0 if c == "Z" else 0.0 for c in components]
     origin = np.datetime64("2016-08-24T01:36:32", "ns") + np.arange(events) * np.timedelta64(1, "D")
 
-    def full(row: object) -> tuple[tuple[str, ...], np.ndarray]:
+    def full(row: list[float] | float) -> tuple[tuple[str, ...], np.ndarray]:
         return channel, np.broadcast_to(row, shape[:-1]).copy()
 
     ds = xr.Dataset(

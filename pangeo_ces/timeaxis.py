@@ -306,7 +306,7 @@ def utc_ns(label: Any) -> int:
     if isinstance(label, np.ndarray):
         label = label[()]
     stamp = pd.Timestamp(label)
-    if stamp is pd.NaT:
+    if pd.isna(stamp):
         raise ValueError("not a time")
     if stamp.tz is not None:
         stamp = stamp.tz_convert(None)

@@ -50,7 +50,7 @@ def rotate(ds: xr.Dataset, *, to: Literal["ZNE", "ZRT"] = "ZNE") -> xr.Dataset:
         )
     name = quantity_of(ds)
     data = ds[name]
-    leading = tuple(dim for dim in data.dims if dim not in ("component", "time"))
+    leading = tuple(str(dim) for dim in data.dims if dim not in ("component", "time"))
     channel = (*leading, "component")
     azimuth, dip = (_like(ds[angle], ds, channel) for angle in ("azimuth", "dip"))
     matrix = _resolving_matrix(azimuth, dip)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
@@ -93,7 +94,7 @@ def unmatched_rows(
 
 def exists(ds: xr.Dataset) -> xr.DataArray:
     """Whether an event was recorded at a station at all, (event, station)."""
-    return np.isfinite(ds["data_start"]).any("component").transpose("event", "station")
+    return ds["data_start"].notnull().any("component").transpose("event", "station")
 
 
 def _recorded(ds: xr.Dataset) -> list[tuple[str, str]]:
@@ -134,8 +135,8 @@ def cut_each(ds: xr.Dataset, start: xr.DataArray, stop: xr.DataArray) -> xr.Data
     dt = float(sampling_interval(ds))
     offset = float(axis.offset)
     slack = 1e-6  # of a sample: labels are floats
-    first = np.ceil((start - offset) / dt - slack).fillna(axis.samples).astype("int64")
-    last = np.floor((stop - offset) / dt + slack).fillna(-1).astype("int64")
+    first = _whole((start - offset) / dt - slack, np.ceil, axis.samples)
+    last = _whole((stop - offset) / dt + slack, np.floor, -1)
     outer = slice(
         max(int(first.min()), 0) if first.size else 0,
         min(max(int(last.max()) + 1, 0), axis.samples) if last.size else 0,
@@ -148,6 +149,12 @@ def cut_each(ds: xr.Dataset, start: xr.DataArray, stop: xr.DataArray) -> xr.Data
         data_start=np.maximum(result["data_start"], offset + first * dt),
         data_end=np.minimum(result["data_end"], offset + last * dt),
     )
+
+
+def _whole(
+    position: xr.DataArray, rounding: Callable[[np.ndarray], np.ndarray], missing: int
+) -> xr.DataArray:
+    return position.copy(data=rounding(position.values)).fillna(missing).astype("int64")
 
 
 def _keep(block, first, last):

@@ -50,7 +50,7 @@ def difference(
         elif kind == "relative":
             values = (one - two) / one
         else:
-            values = np.log(one / two)
+            values = xr.ufuncs.log(one / two)
         long_name = {"absolute": "observed minus synthetic", "relative": "relative difference of",
                      "log": "ln(observed/synthetic) of"}[kind]  # fmt: skip
         result[name] = values.assign_attrs(

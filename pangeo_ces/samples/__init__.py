@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 
 #: What fits these records: see the README of the sample.
-GERMAN_EVENTS = {
+GERMAN_EVENTS: dict[str, Any] = {
     "freqmin": 0.03,
     "freqmax": 0.08,
     "corners": 3,

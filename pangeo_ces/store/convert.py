@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def convert(
     report.store = url
     # Metadata first: an unreadable inventory should not cost a scan of all waveforms.
     inventory = read_inventory(stations) if stations is not None else None
-    files, problems = expand(inputs)
+    files, problems = expand([inputs] if isinstance(inputs, str | Path) else inputs)
     report.rows += problems
     if not files:
         raise InputError(_nothing(report))
@@ -277,7 +277,7 @@ def _fingerprint(
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
 
-def _track(files: list[SourceFile], what: str, progress: bool):
+def _track(files: list[SourceFile], what: str, progress: bool) -> Iterable[SourceFile]:
     if not progress:
         return files
     from rich.progress import track

@@ -27,7 +27,7 @@ from . import events as event_axis
 from .layout import Node, Placement
 from .partition import Written, fill_value
 from .report import Report
-from .urls import root_group
+from .urls import array_of, dims_of, group_of, root_group
 
 COMPLETE, FINGERPRINT, EVENTS = "ces_complete", "ces_fingerprint", "ces_events"
 _CODEC = BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle")
@@ -36,7 +36,7 @@ _CODEC = BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle")
 def stored_events(url: str, name: str) -> list[event_axis.Event]:
     """The event axis of a window set, empty where there is none yet."""
     try:
-        attrs = root_group(url, "r")[f"windows/{name}"].attrs
+        attrs: Any = root_group(url, "r")[f"windows/{name}"].attrs
     except (StoreError, KeyError):
         return []
     return [event_axis.Event(**row) for row in attrs.get(EVENTS, [])]
@@ -75,8 +75,7 @@ def prepare(
         _extend_events(root, f"windows/{name}", events)
     for node in nodes:
         _write(root, node.path, _axes(node))
-        target = root[node.path]
-        assert isinstance(target, zarr.Group)
+        target = group_of(root, node.path)
         target.attrs.update(
             {
                 "Conventions": f"CES-{VERSION}",
@@ -133,17 +132,17 @@ def write_tables(
     table = _segments([node.placements[n] for n in stored], order)
     table["source_url"] = ("source", np.array([read[file][0] for file in used], dtype=object))
     table["source_sha256"] = ("source", np.array([read[file][1] for file in used], dtype=object))
-    for name, values in (
-        ("spill_segment", [s for s, _, _ in spills]),
-        ("spill_begin", [begin for _, begin, _ in spills]),
-        ("spill_samples", [len(values) for _, _, values in spills]),
-    ):
-        table[name] = ("spill", np.array(values, dtype="int64"))
+    columns = {
+        "spill_segment": [segment for segment, _, _ in spills],
+        "spill_begin": [begin for _, begin, _ in spills],
+        "spill_samples": [len(values) for _, _, values in spills],
+    }
+    for name, column in columns.items():
+        table[name] = ("spill", np.array(column, dtype="int64"))
     loose = np.concatenate([v for _, _, v in spills]) if spills else np.empty(0, "int32")
     table["spilled"] = ("spilled_sample", loose)
     _write(root, f"{node.path}/segments", table)
-    group = root[node.path]
-    assert isinstance(group, zarr.Group)
+    group = group_of(root, node.path)
     for quantity in node.dtypes():
         ranges = [part.ranges[quantity] for part in parts if quantity in part.ranges]
         if ranges:
@@ -194,7 +193,7 @@ def stationxml(inventory: Inventory) -> bytes:
 def _axes(node: Node) -> xr.Dataset:
     """Coordinates of a node: labels, places, orientations, responses, extents."""
     stations, components = len(node.stations), len(node.components)
-    shape = (stations, components)
+    shape: tuple[int, ...] = (stations, components)
     dims: tuple[str, ...] = ("station", "component")
     if node.events is not None:
         shape, dims = (len(node.events), *shape), ("event", *dims)
@@ -207,9 +206,9 @@ def _axes(node: Node) -> xr.Dataset:
     input_quantity = np.full(shape, "", dtype=object)
     documents: dict[str, int] = {}
     for p in node.placements:
-        place = (
-            (p.station, p.component) if node.events is None else (p.event, p.station, p.component)
-        )
+        place: tuple[int, ...] = (p.station, p.component)
+        if node.events is not None:
+            place = (p.event, *place)
         site = p.channel.site
         for name, values in station.items():
             if np.isnan(values[p.station]):
@@ -277,16 +276,17 @@ def _extend_events(root: zarr.Group, path: str, events: list[event_axis.Event]) 
         return
     for leaf in list(_waveform_groups(top)):
         for name, array in leaf.arrays():
-            dims = array.metadata.dimension_names or ()
-            old = array.shape[0] if dims[:1] == ("event",) else len(events)
+            old = array.shape[0] if dims_of(array)[:1] == ("event",) else len(events)
             if old < len(events):
                 array.resize((len(events), *array.shape[1:]))
                 if name in VARIABLES and VARIABLES[name].dims is not None:
                     array[old:] = _missing(array.dtype)
-        place = (np.asarray(leaf[name][:]) for name in ("latitude", "longitude"))
-        geometry = event_axis.geometry(events, *place)
+        latitudes, longitudes = (
+            np.asarray(array_of(leaf, n)[:]) for n in ("latitude", "longitude")
+        )
+        geometry = event_axis.geometry(events, latitudes, longitudes)
         for name, (_, values, _attrs) in geometry.items():
-            leaf[name][:] = values
+            array_of(leaf, name)[:] = values
         _write(root, leaf.path.removeprefix(root.path).lstrip("/"), event_axis.event_coords(events))
     _write(root, path, event_axis.event_coords(events))
     top.attrs[EVENTS] = rows

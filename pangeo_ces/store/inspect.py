@@ -13,7 +13,7 @@ from ..conventions import QUANTITIES
 from ..timeaxis import sampling_interval, time_index
 from .open import conversion_reports, open_store, waveforms
 from .traces import segment_table
-from .urls import root_group
+from .urls import array_of, group_of, root_group
 
 
 def inspect_store(url: str | os.PathLike[str]) -> dict[str, Any]:
@@ -44,9 +44,10 @@ def inspect_store(url: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _node(url: str | os.PathLike[str], root: Any, path: str, ds: xr.Dataset) -> dict[str, Any]:
     quantities = [name for name in QUANTITIES if name in ds]
-    array = root[path][quantities[0]]
+    group = group_of(root, path)
+    array = array_of(group, quantities[0])
     axis = time_index(ds).transform
-    first, last = ds["time"].values[[0, -1]] if axis.samples else (None, None)
+    first, last = (ds["time"].isel(time=n).values for n in (0, -1))
     facts = {
         "path": path,
         "quantities": quantities,
@@ -59,9 +60,9 @@ def _node(url: str | os.PathLike[str], root: Any, path: str, ds: xr.Dataset) -> 
         "components": ds["component"].values.tolist(),
         "chunk": list(array.chunks),
         "shard": list(array.shards or array.chunks),
-        "raw_bytes": int(sum(root[path][name].nbytes for name in quantities)),
+        "raw_bytes": int(sum(array_of(group, name).nbytes for name in quantities)),
     }
-    if "segments" in root[path]:
+    if "segments" in group:
         facts |= _continuity(segment_table(url, path))
     return facts
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 import zarr
@@ -16,7 +17,7 @@ from ..conventions import FLOAT32_EXACT, INT_FILL, VARIABLES
 from ..errors import StoreError
 from ..timeaxis import time_coords
 from .finalise import COMPLETE
-from .urls import root_group
+from .urls import dims_of, group_of, root_group
 
 #: Tables of a store that are not opened with it.
 _TABLES = ("segments", "metadata")
@@ -84,8 +85,7 @@ def conversion_reports(url: str | os.PathLike[str]) -> dict[str, dict[str, Any]]
     root = root_group(url, "r")
     if "metadata" not in root:
         return {}
-    group = root["metadata"]
-    assert isinstance(group, zarr.Group)
+    group = group_of(root, "metadata")
     return {
         path: json.loads(str(child.attrs["report"]))
         for path, child in _groups(group, "")
@@ -103,7 +103,7 @@ def _groups(group: zarr.Group, path: str) -> Iterator[tuple[str, zarr.Group]]:
 
 def _small(root: zarr.Group, path: str, group: zarr.Group) -> xr.Dataset:
     """Axes and coordinates, in memory."""
-    large = [n for n, a in group.arrays() if "time" in (a.metadata.dimension_names or ())]
+    large = [name for name, array in group.arrays() if "time" in dims_of(array)]
     ds = xr.open_zarr(
         root.store, group=os.path.join(root.path, path), chunks=None, consolidated=False,
         zarr_format=3, drop_variables=large,
@@ -128,11 +128,11 @@ def _open_node(root: zarr.Group, path: str, group: zarr.Group) -> xr.Dataset:
     first = Fraction(str(group.attrs["first_sample"]))
     arrays = dict(group.arrays())
     for name, array in arrays.items():
-        if "time" not in (array.metadata.dimension_names or ()):
+        if "time" not in dims_of(array):
             continue
-        variable = xr.Variable(array.metadata.dimension_names, _samples(array), dict(array.attrs))
+        variable = xr.Variable(dims_of(array), _samples(array), dict(array.attrs))
         if "time" not in ds.coords:
-            origin = group.attrs["time_origin"]
+            origin: Any = group.attrs["time_origin"]
             ds = ds.assign_coords(
                 time_coords(
                     samples=array.shape[-1],
@@ -145,19 +145,18 @@ def _open_node(root: zarr.Group, path: str, group: zarr.Group) -> xr.Dataset:
     return ds
 
 
-def _samples(array: zarr.Array):
+def _samples(array: zarr.Array[Any]) -> da.Array:
     """The array as Dask has it, counts decoded to floats."""
-    import dask.array as da
-
     lazy = da.from_zarr(array, chunks=array.shards or array.chunks)
     if array.dtype.kind != "i":
         return lazy
-    low, high = array.attrs.get("actual_range", (0, 0))
+    actual: Any = array.attrs.get("actual_range", (0, 0))
+    low, high = actual
     dtype = np.dtype("float32" if max(-low, high) <= FLOAT32_EXACT else "float64")
     return lazy.map_blocks(_decode, fill=INT_FILL[array.dtype.name], dtype=dtype)
 
 
-def _decode(block, fill, dtype=None):
+def _decode(block: np.ndarray, fill: int, dtype: Any = None) -> np.ndarray:
     values = block.astype(dtype)
     values[block == fill] = np.nan
     return values

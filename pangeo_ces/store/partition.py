@@ -7,13 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
-import zarr
 
 from ..conventions import FLOAT64_EXACT, INT_FILL
 from ..errors import FormatError
 from .layout import Node, Placement
 from .reader import READER
-from .urls import root_group
+from .urls import array_of, group_of, root_group
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +78,7 @@ def write(partition: Partition) -> Written:
     disagree are returned as spills, so that nothing is lost.
     """
     result = Written()
-    group = root_group(partition.store, "r+")[partition.path]
-    assert isinstance(group, zarr.Group)
+    group = group_of(root_group(partition.store, "r+"), partition.path)
     shape = (partition.stations[1] - partition.stations[0], partition.components, partition.samples)
     region: tuple[slice, ...] = (
         slice(*partition.stations),
@@ -90,8 +88,7 @@ def write(partition: Partition) -> Written:
     if partition.event is not None:
         region = (slice(partition.event, partition.event + 1), *region)
     for quantity, dtype in partition.quantities.items():
-        array = group[quantity]
-        assert isinstance(array, zarr.Array)
+        array = array_of(group, quantity)
         grid = np.full(shape, fill_value(np.dtype(dtype)), dtype)
         taken = np.zeros(shape, bool)
         for number, placement in partition.placements.items():

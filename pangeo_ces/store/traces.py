@@ -15,7 +15,7 @@ from ..conventions import split_label
 from ..errors import StoreError
 from ..sources.base import Trace, nominal_rate
 from .open import open_store, waveforms
-from .urls import root_group
+from .urls import array_of, group_of, root_group
 
 if TYPE_CHECKING:
     import obspy
@@ -37,8 +37,7 @@ def read_traces(url: str | os.PathLike[str], path: str = "") -> Iterator[Trace]:
     root = root_group(url, "r")
     tree = open_store(url)
     for node, ds in waveforms(tree, path):
-        group = root[node]
-        assert isinstance(group, zarr.Group)
+        group = group_of(root, node)
         if "segments" not in group:
             raise StoreError(f"{node} has no segment table: only converted records have one")
         yield from _node_traces(group, ds)
@@ -80,9 +79,9 @@ def segment_table(url: str | os.PathLike[str], path: str) -> xr.Dataset:
 
 
 def _node_traces(group: zarr.Group, ds: xr.Dataset) -> Iterator[Trace]:
-    table: Any = {name: array[:] for name, array in group["segments"].arrays()}  # type: ignore[union-attr]
+    table: Any = {name: array[:] for name, array in group_of(group, "segments").arrays()}
     interval = Fraction(str(group.attrs["sampling_interval"]))
-    arrays = {name: group[name] for name in set(map(str, table["quantity"]))}
+    arrays = {name: array_of(group, name) for name in set(map(str, table["quantity"]))}
     spills: dict[int, list[int]] = {}
     for spill, segment in enumerate(table["spill_segment"]):
         spills.setdefault(int(segment), []).append(spill)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any, Literal
 
 import fsspec
 import zarr
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from zarr.abc.store import Store
+from zarr.core.metadata import ArrayV3Metadata
 from zarr.storage import FsspecStore, LocalStore
 
 from ..errors import StoreError
@@ -34,7 +36,29 @@ def zarr_store(url: str | os.PathLike[str], *, read_only: bool = False) -> Store
     return FsspecStore(fs, path=path, read_only=read_only)
 
 
-def root_group(url: str | os.PathLike[str], mode: str) -> zarr.Group:
+def array_of(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    """An array of a group."""
+    found = group[name]
+    if not isinstance(found, zarr.Array):
+        raise StoreError(f"{group.path}/{name} is no array: the store is damaged, convert again")
+    return found
+
+
+def group_of(group: zarr.Group, path: str) -> zarr.Group:
+    """A group below a group."""
+    found = group[path]
+    if not isinstance(found, zarr.Group):
+        raise StoreError(f"{group.path}/{path} is no group: the store is damaged, convert again")
+    return found
+
+
+def dims_of(array: zarr.Array[Any]) -> tuple[str, ...]:
+    """Dimension names of an array."""
+    names = array.metadata.dimension_names if isinstance(array.metadata, ArrayV3Metadata) else None
+    return tuple(str(name) for name in names or ())
+
+
+def root_group(url: str | os.PathLike[str], mode: Literal["r", "r+", "a", "w"]) -> zarr.Group:
     """The root group of a store, opened with zarr's ``mode``.
 
     Raises

@@ -69,7 +69,7 @@ def nearest(waveforms: Waveforms, count: int) -> list[str]:
     distance: dict[str, float] = {}
     for path, many in waveforms.items():
         for ds in many:
-            recorded = np.isfinite(ds["data_start"]).any("component")
+            recorded = ds["data_start"].notnull().any("component")
             nearest_of = ds["epicentral_distance"].where(recorded).min("event")
             for label, value in zip(ds["station"].values.tolist(), nearest_of.values, strict=True):
                 if np.isfinite(value) and (path == "observed" or label not in distance):

@@ -360,7 +360,7 @@ def _on_one_axis(products: dict[str, list[xr.Dataset]]) -> dict[str, xr.Dataset]
     result = {}
     for path, (first, *others) in wide.items():
         for other in others:
-            for name in first.data_vars:
+            for name in map(str, first.data_vars):
                 filled = first[name].fillna(other[name].drop_vars(list(other[name].coords)))
                 first = first.assign({name: filled.assign_attrs(first[name].attrs)})
         result[path] = first.assign_coords(coords)

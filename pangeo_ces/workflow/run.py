@@ -16,6 +16,7 @@ from dask.diagnostics import ProgressBar
 
 from .. import __version__, compute
 from ..errors import InputError, ParameterError
+from ..process.window import exists
 from ..store.open import conversion_reports, open_store
 from ..store.write import write
 from ..views import (
@@ -145,7 +146,7 @@ def _report(
     for side, parts in assessment.waveforms.items():
         measured = product[side].to_dataset()["pga"]
         for ds in parts:
-            recorded = np.isfinite(ds["data_start"]).any("component").transpose("event", "station")
+            recorded = exists(ds)
             for i, j in np.argwhere(recorded.values):
                 event, station = str(ds["event"].values[i]), str(ds["station"].values[j])
                 values = measured.sel(event=event, station=station, component=ds["component"])

@@ -110,9 +110,7 @@ def map_blocks(
         return _with_index(xr.DataArray(result, dims=tuple(dims)), coords, data, kept)
     # A dimension that changes its length needs a name of its own in the graph.
     names = tuple(f"{dim}-new" if dim in new else dim for dim in dims)
-    single = {dim: data.sizes[dim] for dim in map(str, data.dims) if dim not in kept}
-    if any(len(data.variable.chunksizes[dim]) > 1 for dim in single):
-        data = data.chunk(dict.fromkeys(single, -1))
+    data = _whole(data, [str(dim) for dim in data.dims if dim not in kept])
     arguments: list[Any] = [data.data, tuple(map(str, data.dims))]
     for extra in channels:
         arguments += [
@@ -133,12 +131,9 @@ def map_blocks(
     return _with_index(xr.DataArray(result, dims=tuple(dims)), coords, data, kept)
 
 
-def rechunk_stations(ds: xr.Dataset, block: int) -> xr.Dataset:
-    """Blocks of ``block`` stations with everything else whole, one event each."""
-    chunks: dict[Hashable, int] = dict.fromkeys(ds.dims, -1) | {"station": block}
-    if "event" in ds.dims:
-        chunks["event"] = 1
-    return ds.chunk({dim: size for dim, size in chunks.items() if dim in ds.dims})
+def consolidate(values: xr.DataArray) -> xr.DataArray:
+    """Small results of many blocks as few chunks, so that what follows is few tasks."""
+    return values.chunk("auto") if isinstance(values.data, da.Array) else values
 
 
 def _with_index(
@@ -172,7 +167,14 @@ def _gather(data: xr.DataArray) -> xr.DataArray:
             f"{format_bytes(limit)}): cut event windows with .sel(time=slice(...)) first, or raise "
             "ces.max-whole-record-bytes"
         )
-    return data.chunk(time=-1)
+    return _whole(data, ["time"])
+
+
+def _whole(data: xr.DataArray, dims: Sequence[str]) -> xr.DataArray:
+    """One chunk along ``dims``; the coordinates stay as they are."""
+    split = [dim for dim in dims if len(data.variable.chunksizes[dim]) > 1]
+    axes = {data.get_axis_num(dim): -1 for dim in split}
+    return data.copy(data=data.data.rechunk(axes)) if split else data
 
 
 def _aligned(extra: xr.DataArray, data: xr.DataArray) -> xr.DataArray:

@@ -113,13 +113,12 @@ def _mix_components(data: xr.DataArray, weights: xr.DataArray) -> xr.DataArray:
     """Weighted sums over the components, three of them, block by block."""
     dims = tuple(map(str, data.dims))
     small = weights.transpose(*(d for d in dims if d in weights.dims), "weight")
-    carried = data.chunk(component=-1) if data.chunks else data
-    template = carried.isel(time=0, drop=True).isel(component=0, drop=True)
+    template = data.isel(time=0, drop=True).isel(component=0, drop=True)
     parts = [
         xr.DataArray(small.isel(weight=w).data, dims=template.dims, name="weight")
         for w in range(small.sizes["weight"])
     ]
-    return map_blocks(_mix, carried, *parts, dims=dims, sizes={"component": 3}, dtype=data.dtype)
+    return map_blocks(_mix, data, *parts, dims=dims, sizes={"component": 3}, dtype=data.dtype)
 
 
 def _mix(block, *parts):

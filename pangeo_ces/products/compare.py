@@ -8,7 +8,7 @@ import numba
 import numpy as np
 import xarray as xr
 
-from ..blocks import map_blocks
+from ..blocks import consolidate, map_blocks
 from ..conventions import MOTION, quantity_of
 from ..errors import AxisError, ParameterError, SchemaError, UnitsError
 from ..lineage import product_attrs
@@ -108,6 +108,7 @@ def waveform_fit(
     rows = [("cc", "1", "correlation without shift"), ("cc_best", "1", "best correlation"),
             ("time_shift", "s", "shift of the best correlation, positive where observed is later"),
             ("amplitude_ratio", "1", "peak synthetic over peak observed")]  # fmt: skip
+    fits = consolidate(fits)
     result = xr.Dataset(attrs=product_attrs(observed))
     for number, (variable, units, long_name) in enumerate(rows):
         result[variable] = fits.isel(measure=number).assign_attrs(units=units, long_name=long_name)

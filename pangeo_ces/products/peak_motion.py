@@ -22,7 +22,7 @@ import numpy as np
 import scipy.fft
 import xarray as xr
 
-from ..blocks import map_blocks
+from ..blocks import consolidate, map_blocks
 from ..conventions import MOTION, VARIABLES, quantity_of
 from ..errors import ParameterError
 from ..lineage import product_attrs
@@ -111,7 +111,8 @@ def peak_motion(
         damping=float(damping),
         absolute=spectrum == "absolute",
         oversampling=oversampling,
-    ).assign_coords(component=components)
+    )
+    measures = consolidate(measures).assign_coords(component=components)
     product = xr.Dataset(attrs=product_attrs(ds))
     for number, peak in enumerate(("pga", "pgv", "pgd")):
         product[peak] = measures.isel(measure=number).assign_attrs(VARIABLES[peak].attrs)

@@ -141,8 +141,9 @@ class Source(Protocol):
         """All traces of a file.
 
         With ``samples=False`` headers suffice (``data`` may be ``None``).  What is wrong with a
-        part of the file goes to ``report(trace_id, reason)`` and the rest is returned; a file of
-        which nothing can be used raises :class:`~pangeo_ces.errors.FormatError`.
+        part of the file goes to ``report(trace_id, reason)`` and the rest is returned; the reason
+        of a trace that is left out starts with ``rejected: ``.  A file that cannot be read raises
+        :class:`~pangeo_ces.errors.FormatError`.
         """
         ...
 

@@ -30,6 +30,8 @@ def read_obspy(content: bytes, form: str, samples: bool) -> tuple[list[obspy.Tra
     """ObsPy's traces of bytes in a given format, and its warnings."""
     if form in ("GSE1", "GSE2"):
         check_gse(content)
+    elif form in ("SAC", "SACXY"):
+        content = without_distances(content, form)
     return listen(lambda: list(obspy.read(io.BytesIO(content), format=form, headonly=not samples)))
 
 
@@ -39,6 +41,17 @@ def check_gse(content: bytes) -> None:
         data = re.split(rb"(?m)^CHK[12] ", block, maxsplit=1)[0]
         if not all(re.fullmatch(rb"[\w+ \t-]{0,80}", line) for line in data.splitlines()):
             raise ValueError("stray characters or too long a line among the data")
+
+
+def without_distances(content: bytes, form: str) -> bytes:
+    """A SAC file whose ``lcalda`` is false: from an absurd longitude ObsPy would subtract 360 for
+    ever, to find a distance that is not needed here."""
+    if form == "SAC":
+        return content[:432] + bytes(4) + content[436:]
+    lines = content.split(b"\n", 22)
+    if len(lines) > 21:
+        lines[21] = lines[21][:30] + b"         0" + lines[21][40:]
+    return b"\n".join(lines)
 
 
 def _records(content: bytes) -> Iterator[tuple[int, int]]:

@@ -210,7 +210,8 @@ def read_bbp(file: SourceFile, lines: list[str], report: Report) -> Iterator[Tra
     head = "\n".join(line for line in lines if line.startswith("#"))
     units = re.search(r"units=\s*(\S+)", head) or re.search(r"\(([^()]+)\)\s*$", head, re.MULTILINE)
     quantity, factor = _units(units[1] if units else "")
-    table = np.loadtxt([line for line in lines if not line.startswith("#")], ndmin=2)
+    rows = [line for line in lines if line.strip() and not line.startswith("#")]
+    table = np.loadtxt(rows, ndmin=2) if rows else np.empty((0, 4))
     if table.shape[1] != 4 or len(table) < 2:
         raise FormatError("not the four columns time, N-S, E-W, U-D: copy the file again")
     station = re.sub(r"\.(acc|vel|dis)\.bbp.*$", "", file.name).split(".")[-1]

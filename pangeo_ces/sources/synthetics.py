@@ -62,6 +62,8 @@ def time_axis(column: np.ndarray, nominal: Fraction | None) -> tuple[Fraction, F
         if nominal is None:
             raise FormatError("a single sample and no Par_file: its interval is unknown")
         return start, nominal, True
+    if np.abs(column).max() > 1e9:
+        raise FormatError("times beyond 1e9 s: copy the file again")
     steps = np.arange(1, column.size)
     slack = np.spacing(np.abs(column).max().astype(np.float32)).astype(float)
     elapsed = column[1:] - float(start)
@@ -95,7 +97,7 @@ class SyntheticsSource:
         if (network, station) not in stations and (station, network) in stations:
             network, station = station, network  # the order of older versions
         content = unpack(file.content)
-        if not content:
+        if not content.strip():
             raise FormatError("empty file: the run was stopped before it wrote seismograms")
         place = stations.get((network, station))
         if content[:512].isascii() and b"\0" not in content[:512]:

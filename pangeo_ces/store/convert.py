@@ -106,18 +106,19 @@ def convert(
     catalog = read_catalog(event, report.rows.append) if event is not None else None
     if catalog is None and as_ != "observed":
         catalog = read_catalog(_cmtsolutions(files), report.rows.append)
-    events = event_axis.events_of(catalog) if catalog is not None else None
+    given = event_axis.events_of(catalog) if catalog is not None else None
     found, read = _scan(files, Channels(inventory), report, progress)
     base = f"windows/{name}/{as_}"
-    if events is None:
+    events = None
+    if given is None:
         base, nodes = "continuous", layout.continuous(found) if found else []
     else:
-        events = event_axis.merge(finalise.stored_events(url, name), events)
+        events = event_axis.merge(finalise.stored_events(url, name), given)
         found, assigned = _assign(found, events, files, report)
         nodes = layout.windows(base, found, assigned, events) if found else []
     if not nodes:
         raise InputError(_nothing(report))
-    fingerprint = _fingerprint(read, events, inventory, as_, name)
+    fingerprint = _fingerprint(read, given, inventory, as_, name)
     if finalise.is_converted(url, base, fingerprint):
         report.unchanged = True
         report.nodes = [node.path for node in nodes]
@@ -189,7 +190,11 @@ def _scan(
     for number, file in enumerate(_track(files, "reading", progress)):
 
         def note(trace: str, reason: str, url: str = file.url) -> None:
-            report.add(url, trace, "warning", reason)
+            status, _, said = reason.partition(": ")
+            if status == "rejected":
+                report.add(url, trace, "rejected", said)
+            else:
+                report.add(url, trace, "warning", reason)
 
         try:
             traces, checksum, _ = READER.read(file, note)
@@ -270,9 +275,10 @@ def _fingerprint(
     name: str,
 ) -> str:
     """Checksum of everything a conversion depends on."""
+    stations = finalise.stationxml(inventory).decode() if inventory is not None else ""
     described = [
         sorted(read), [dataclasses.asdict(e) for e in events or []], as_, name, conventions.VERSION,
-        finalise.stationxml(inventory).decode() if inventory is not None else "",
+        re.sub("<Created>.*?</Created>", "", stations),  # when ObsPy wrote it, not what it says
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 

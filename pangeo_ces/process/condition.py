@@ -75,8 +75,11 @@ def taper(
         raise ParameterError(f"taper side {side!r}: use both, left or right")
     if max_percentage is not None and not 0 <= max_percentage <= 0.5:
         raise ParameterError(f"max_percentage {max_percentage}: give a fraction from 0 to 0.5")
+    if max_length is not None and not max_length >= 0:
+        raise ParameterError(f"max_length {max_length} s: give zero or more")
     name = quantity_of(ds)
-    longest = None if max_length is None else int(max_length / float(sampling_interval(ds)))
+    rate = float(1 / sampling_interval(ds))  # times the rate, as ObsPy: 0.35 s * 20 Hz is 7
+    longest = None if max_length is None else int(min(max_length * rate, ds.sizes["time"]))
     tapered = map_time(
         _runwise, ds[name], rule=_taper, fraction=max_percentage, shape=type, longest=longest,
         side=side,

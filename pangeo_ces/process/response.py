@@ -69,6 +69,8 @@ def remove_response(
     """
     if output not in _UNITS:
         raise ParameterError(f"output {output!r}: use one of {', '.join(_UNITS)}")
+    if not 0 <= taper_fraction <= 1:
+        raise ParameterError(f"taper_fraction {taper_fraction}: give a fraction from 0 to 1")
     documents = _documents(ds)
     name = quantity_of(ds, ["counts"])
     restituted = map_time(

@@ -261,8 +261,9 @@ def _assign(
         else:
             report.add(
                 files[item.file].url, item.trace.id, "rejected",
-                f"starts {obspy.UTCDateTime(ns=item.trace.start)}: no event in it, or within "
-                f"{event_axis.LONGEST_DELAY:.0f} s before it",
+                f"starts {obspy.UTCDateTime(ns=item.trace.start)}: no event in it, within "
+                f"{event_axis.LONGEST_DELAY:.0f} s before it or {event_axis.LONGEST_LEAD:.0f} s "
+                "after it",
             )  # fmt: skip
     return kept, assigned
 

@@ -17,6 +17,8 @@ from ..timeaxis import NANO
 SAME_TIME, SAME_PLACE = 30.0, 1.0
 #: A record that starts this long (s) after an origin still belongs to the event.
 LONGEST_DELAY = 1800.0
+#: A record that ends this long (s) before an origin is the event's noise.
+LONGEST_LEAD = 600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,13 +83,17 @@ def belongs(events: list[Event], start: int, end: int) -> list[int]:
     """Numbers of the events that a record from ``start`` to ``end`` (ns) belongs to.
 
     Every event whose origin lies in the record; else the latest one before it, if the record
-    starts within half an hour.
+    starts within half an hour of it; else the next one, if the record ends within ten minutes
+    before it.
     """
     inside = [i for i, event in enumerate(events) if start <= event.time <= end]
     if inside:
         return inside
     before = [i for i, e in enumerate(events) if 0 < start - e.time <= LONGEST_DELAY * NANO]
-    return [max(before, key=lambda i: events[i].time)] if before else []
+    if before:
+        return [max(before, key=lambda i: events[i].time)]
+    after = [i for i, e in enumerate(events) if 0 < e.time - end <= LONGEST_LEAD * NANO]
+    return [min(after, key=lambda i: events[i].time)] if after else []
 
 
 def event_coords(events: list[Event]) -> xr.Dataset:

@@ -274,22 +274,36 @@ def _extend_events(root: zarr.Group, path: str, events: list[event_axis.Event]) 
     rows = [dataclasses.asdict(event) for event in events]
     if top.attrs.get(EVENTS) == rows:
         return
-    for leaf in list(_waveform_groups(top)):
-        for name, array in leaf.arrays():
-            old = array.shape[0] if dims_of(array)[:1] == ("event",) else len(events)
-            if old < len(events):
-                array.resize((len(events), *array.shape[1:]))
-                if name in VARIABLES and VARIABLES[name].dims is not None:
-                    array[old:] = _missing(array.dtype)
-        latitudes, longitudes = (
-            np.asarray(array_of(leaf, n)[:]) for n in ("latitude", "longitude")
-        )
-        geometry = event_axis.geometry(events, latitudes, longitudes)
-        for name, (_, values, _attrs) in geometry.items():
-            array_of(leaf, name)[:] = values
-        _write(root, leaf.path.removeprefix(root.path).lstrip("/"), event_axis.event_coords(events))
-    _write(root, path, event_axis.event_coords(events))
+    table = event_axis.event_coords(events)
+    for leaf in _waveform_groups(top):
+        _grow(leaf, len(events))
+        place = [np.asarray(array_of(leaf, name)[:]) for name in ("latitude", "longitude")]
+        _assign(leaf, table.assign_coords(event_axis.geometry(events, *place)))
+    if "event" in top:
+        _grow(top, len(events))
+        _assign(top, table)
+    else:
+        _write(root, path, table)
     top.attrs[EVENTS] = rows
+
+
+def _grow(group: zarr.Group, length: int) -> None:
+    """Lengthen the event axis of every array of a group."""
+    for name, array in group.arrays():
+        old = array.shape[0] if dims_of(array)[:1] == ("event",) else length
+        if old < length:
+            array.resize((length, *array.shape[1:]))
+            if name in VARIABLES and VARIABLES[name].dims is not None:
+                array[old:] = _missing(array.dtype)
+
+
+def _assign(group: zarr.Group, table: xr.Dataset) -> None:
+    """Values of coordinates that exist already."""
+    for name, variable in table.variables.items():
+        values = variable.values
+        if values.dtype.kind == "M":
+            values = values.astype("datetime64[ns]").astype("int64")
+        array_of(group, str(name))[:] = values
 
 
 def _missing(dtype: np.dtype) -> Any:
@@ -308,6 +322,7 @@ def _waveform_groups(group: zarr.Group) -> Iterator[zarr.Group]:
 def _write(root: zarr.Group, path: str, ds: xr.Dataset) -> None:
     """Small variables of a group, added to what it has."""
     there = dict(root[path].attrs) if path in root else {}
+    there.pop("coordinates", None)  # xarray's own, written anew
     ds = ds.assign_attrs({**there, **ds.attrs})
     for name in ds.variables:
         ds[name].encoding = {}

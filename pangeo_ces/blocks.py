@@ -50,7 +50,8 @@ def map_time(
     dtype = data.dtype if dtype is None else np.dtype(dtype)
     if overlap_s is not None and _is_split(data):
         interval = float(timeaxis.sampling_interval(data))
-        before, after = (int(np.ceil(seconds / interval)) for seconds in overlap_s)
+        whole = data.sizes["time"]
+        before, after = (min(int(np.ceil(seconds / interval)), whole) for seconds in overlap_s)
         return data.copy(
             data=da.map_overlap(
                 kernel,
@@ -133,7 +134,9 @@ def map_blocks(
 
 def consolidate(values: xr.DataArray) -> xr.DataArray:
     """Small results of many blocks as few chunks, so that what follows is few tasks."""
-    return values.chunk("auto") if isinstance(values.data, da.Array) else values
+    if not isinstance(values.data, da.Array):
+        return values
+    return values.copy(data=values.data.rechunk("auto"))
 
 
 def _with_index(

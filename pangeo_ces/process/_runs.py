@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+
+def records(block: np.ndarray) -> np.ndarray:
+    """``(..., time)`` as ``(records, time)``, blocks without samples included."""
+    return block.reshape(math.prod(block.shape[:-1]), block.shape[-1])
 
 
 def over_runs(
@@ -16,7 +22,9 @@ def over_runs(
     Runs that cover the same samples go through the kernel together; what is NaN stays NaN.
     ``rows`` hold one value a channel and are cut to the channels of each batch.
     """
-    flat = block.reshape(-1, block.shape[-1])
+    flat = records(block)
+    if not flat.size:
+        return block
     flat_rows = [np.broadcast_to(row, block.shape[:-1]).reshape(-1) for row in rows]
     missing = np.isnan(flat)
     gappy = missing.any(axis=-1)

@@ -14,7 +14,7 @@ from ..conventions import QUANTITIES, quantity_of
 from ..errors import ParameterError
 from ..registry import operator
 from ..timeaxis import NANO, sampling_interval, time_coords, time_index
-from ._runs import runs
+from ._runs import records, runs
 from ._waveform import replace
 
 
@@ -50,6 +50,8 @@ def interpolate(
     """
     if not (math.isfinite(sampling_rate) and sampling_rate > 0):
         raise ParameterError(f"sampling rate {sampling_rate} Hz: give a positive number")
+    if not all(label is None or math.isfinite(label) for label in (start, stop)):
+        raise ParameterError(f"start {start} s, stop {stop} s: give finite numbers")
     if a < 1:
         raise ParameterError(f"a Lanczos half width of {a} samples: give at least 1")
     name = quantity_of(ds)
@@ -95,7 +97,7 @@ def interpolate(
 
 
 def _lanczos_runs(block, offset, first, step, samples, dt, half_width):
-    flat = block.reshape(-1, block.shape[-1])
+    flat = records(block)
     result = np.full((len(flat), samples), np.nan, block.dtype)
     for row, shift in enumerate(offset.reshape(-1)):
         for start, stop in runs(np.isnan(flat[row])):
@@ -113,15 +115,15 @@ def _lanczos(x, start, stop, first, step, a, result):
         if position < start - tolerance or position > stop - 1 + tolerance:
             continue
         nearest = int(np.round(position))
-        distance = position - nearest
-        if abs(distance) < tolerance:
+        if abs(position - nearest) < tolerance:
             result[k] = x[nearest]
             continue
         total, weights = 0.0, 0.0
-        sine = np.sin(np.pi * distance)
-        for i in range(max(start, nearest - a + 1), min(stop, nearest + a)):
+        below = int(np.floor(position))
+        sine = np.sin(np.pi * (position - below))
+        for i in range(max(start, below - a + 1), min(stop, below + a + 1)):
             d = position - i
-            sign = 1.0 if (i - nearest) % 2 == 0 else -1.0
+            sign = 1.0 if (i - below) % 2 == 0 else -1.0
             weight = sign * sine * a * np.sin(np.pi * d / a) / (np.pi * d) ** 2
             total += weight * x[i]
             weights += weight

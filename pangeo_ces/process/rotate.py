@@ -58,7 +58,9 @@ def rotate(ds: xr.Dataset, *, to: Literal["ZNE", "ZRT"] = "ZNE") -> xr.Dataset:
         back = np.deg2rad(_like(ds["back_azimuth"], ds, leading))
         matrix = _radial_transverse(back) @ matrix
     weights = xr.DataArray(
-        matrix.reshape(*matrix.shape[:-2], -1), dims=(*leading, "weight"), name="weights"
+        matrix.reshape(*matrix.shape[:-2], matrix.shape[-2] * matrix.shape[-1]),
+        dims=(*leading, "weight"),
+        name="weights",
     )
     rotated = _mix_components(data, weights)
     rotated = rotated.assign_coords(component=list(to))
@@ -158,7 +160,8 @@ def _channel_coords(
     }
     for name, combined in (("data_start", "max"), ("data_end", "min"), ("time_offset", "mean")):
         if name in ds.coords:
-            station = getattr(ds[name], combined)("component").transpose(*leading).values
+            channels = ds[name].compute()  # small
+            station = getattr(channels, combined)("component").transpose(*leading).values
             values = np.broadcast_to(station[..., None], [*shape, 3])
             coords[name] = (dims, values, ds[name].attrs)
     return coords

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numba
@@ -12,6 +13,7 @@ from ..blocks import consolidate, map_blocks
 from ..conventions import MOTION, quantity_of
 from ..errors import AxisError, ParameterError, SchemaError, UnitsError
 from ..lineage import product_attrs
+from ..process._runs import records
 from ..registry import operator
 from ..timeaxis import sampling_interval, time_index
 
@@ -82,7 +84,7 @@ def waveform_fit(
         nearest sample; ``amplitude_ratio``, peak synthetic over peak observed.  NaN where the two
         share no samples.
     """
-    if not max_shift >= 0:
+    if not 0 <= max_shift < math.inf:
         raise ParameterError(f"max_shift {max_shift} s: give zero or more")
     name = quantity_of(observed, MOTION)
     if quantity_of(synthetic, MOTION) != name:
@@ -133,10 +135,9 @@ def _bare(values: xr.DataArray) -> xr.DataArray:
 
 
 def _fits(one, two, lags, dt):
-    n = one.shape[-1]
-    result = np.empty((one.size // n, 4))
-    _fit_rows(one.reshape(-1, n).astype(np.float64), two.reshape(-1, n).astype(np.float64), lags,
-              dt, result)  # fmt: skip
+    one, two = np.ascontiguousarray(one, np.float64), np.ascontiguousarray(two, np.float64)
+    result = np.empty((len(records(one)), 4))
+    _fit_rows(records(one), records(two), lags, dt, result)
     return result.reshape(*one.shape[:-1], 4)
 
 
@@ -156,7 +157,7 @@ def _fit_rows(one, two, lags, dt, out):
         if norm == 0.0:
             out[row, :] = np.nan
             continue
-        best, best_lag = -2.0, 0
+        best, best_lag = -np.inf, 0
         for lag in range(-lags, lags + 1):
             total = 0.0
             for i in range(max(0, -lag), min(n, n - lag)):

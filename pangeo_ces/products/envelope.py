@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numba
@@ -12,6 +13,7 @@ from ..blocks import map_blocks
 from ..conventions import QUANTITIES, quantity_of
 from ..errors import ParameterError
 from ..lineage import product_attrs
+from ..process._runs import records
 from ..registry import operator
 from ..timeaxis import NANO, time_coords, time_index
 
@@ -40,6 +42,8 @@ def minmax(
     """
     if bins < 1:
         raise ParameterError(f"{bins} bins: give at least 1")
+    if not all(label is None or math.isfinite(label) for label in (start, stop)):
+        raise ParameterError(f"start {start} s, stop {stop} s: give finite numbers")
     name = quantity_of(ds)
     data = ds[name].transpose(..., "time")
     axis = time_index(ds).transform
@@ -67,9 +71,9 @@ def minmax(
 
 
 def _extremes(block, first, step, bins):
-    n = block.shape[-1]
-    result = np.empty((block.size // n if n else 0, bins, 2), "float32")
-    _extreme_rows(np.ascontiguousarray(block).reshape(-1, n), first, step, result)
+    flat = records(np.ascontiguousarray(block))
+    result = np.empty((len(flat), bins, 2), "float32")
+    _extreme_rows(flat, first, step, result)
     return result.reshape(*block.shape[:-1], bins, 2)
 
 

@@ -92,7 +92,7 @@ def peak_motion(
         raise ParameterError(f"damping {damping}: give a fraction between 0 and 1, such as 0.05")
     if spectrum not in ("pseudo", "absolute"):
         raise ParameterError(f"spectrum {spectrum!r}: use 'pseudo' or 'absolute'")
-    if oversampling is not None and oversampling < 1:
+    if oversampling is not None and (oversampling < 1 or oversampling != int(oversampling)):
         raise ParameterError(f"oversampling {oversampling}: give a whole number from 1 up")
     name = quantity_of(ds, MOTION)
     data = ds[name].transpose(..., "component", "time")
@@ -159,8 +159,8 @@ def _level(ds: xr.Dataset, data: xr.DataArray) -> xr.DataArray:
 
 def _peaks_of_block(block, level, quantity, dt, periods, damping, absolute, oversampling):
     components = block.shape[-2]
-    records = block.reshape(-1, *block.shape[-2:])
-    levels = level.reshape(-1, components)
+    records = block.reshape(math.prod(block.shape[:-2]), *block.shape[-2:])
+    levels = level.reshape(len(records), components)
     result = np.full((len(records), components + 3, 3 + len(periods)), np.nan)
     for record, sensors, out in zip(records, levels, result, strict=True):
         present = ~np.isnan(record).all(axis=-1)
@@ -247,11 +247,11 @@ def _peaks(x, pair, out):
             value = abs(x[c, i])
             if value > peaks[c]:  # false for NaN
                 peaks[c] = value
-    largest = 0.0
+    largest = np.nan  # where the two never record at the same time
     if pair[0] >= 0:
         for i in range(n):
             square = x[pair[0], i] ** 2 + x[pair[1], i] ** 2
-            if square > largest:
+            if square > largest or np.isnan(largest):
                 largest = square
     _combine(peaks, largest, pair, out)
 
@@ -286,12 +286,12 @@ def _oscillate(x, dt, periods, damping, absolute, pair, out):
         b22 = -decay * (p * rise - q * fall) - 1 / (w * w * dt)
         peaks[:] = 0.0
         previous[:] = np.nan
-        largest = 0.0
+        largest = np.nan
         for i in range(n):
             for c in range(count):
                 value = x[i, c]
-                if np.isnan(previous[c]):
-                    displacement[c], speed[c] = 0.0, 0.0
+                if np.isnan(previous[c]):  # at rest where a run begins, NaN in a gap
+                    displacement[c] = speed[c] = 0.0 * value
                 else:
                     u, v = displacement[c], speed[c]
                     displacement[c] = a11 * u + a12 * v + b11 * previous[c] + b12 * value
@@ -305,6 +305,6 @@ def _oscillate(x, dt, periods, damping, absolute, pair, out):
                     peaks[c] = response[c]
             if pair[0] >= 0:
                 square = response[pair[0]] ** 2 + response[pair[1]] ** 2
-                if square > largest:
+                if square > largest or np.isnan(largest):
                     largest = square
         _combine(peaks, largest, pair, out[:, number])

@@ -132,23 +132,34 @@ def plot_rapid_assessment(
     rows = [(name, i) for name in names for i in range(events)]
     extent = _extent(first)
     ratio = map_aspect(extent) * (extent[3] - extent[1]) / (extent[2] - extent[0])
-    side = 3.7 if len(columns) == 1 else 2.9 if len(rows) <= 3 else 2.4
-    width = side * len(columns) + (1.3 if len(columns) == 1 else 0.8)
-    height = len(rows) * (side * ratio + 0.75) + 0.9
+    # Observed alone would make one tall column: its panels fill a grid instead.
+    alone = len(columns) == 1
+    across = min(3, len(rows)) if alone else len(columns)
+    down = -(-len(rows) // across) if alone else len(rows)
+    side = 3.7 if alone and across == 1 else 2.9 if down <= 3 else 2.4
+    width = side * across + (1.3 if across == 1 else 0.8)
+    height = down * (side * ratio + 0.75) + 0.9
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     figure.get_layout_engine().set(h_pad=0.04, w_pad=0.04)  # type: ignore[union-attr, call-arg]
-    grid = figure.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
+    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    lines_of_axes = grid.reshape(-1, len(columns))
+    for unused in lines_of_axes[len(rows) :].ravel():
+        unused.remove()
     units = _common_units(found, columns, names, component)
-    for axes, (name, i) in zip(grid, rows, strict=True):
+    for axes, (name, i) in zip(lines_of_axes, rows, strict=False):
         row = {path: _select(found[path], name, component).isel(event=i) for path in columns}
         title = contents.measure_title(name)
         _draw_row(figure, list(axes), row, extent, title, units)
         lines = contents.event_lines(first, i)
         label = title if events == 1 else f"{lines[0]}\n{' · '.join(lines[1:])}"
-        axes[0].set_ylabel(label, fontsize=9, labelpad=6)
-    for ax, path in zip(grid[0], columns, strict=True):
-        ax.set_title(contents.source_title(path), fontsize=10)
+        if alone:
+            axes[0].set_title(label, fontsize=9)
+        else:
+            axes[0].set_ylabel(label, fontsize=9, labelpad=6)
+    if not alone:
+        for ax, path in zip(grid[0], columns, strict=True):
+            ax.set_title(contents.source_title(path), fontsize=10)
     spoken = component.replace("_", " ")
     head = (
         f"{contents.measure_title(names[0])} of {events} events"
@@ -156,7 +167,8 @@ def plot_rapid_assessment(
         else ", ".join(contents.event_lines(first))
     )
     damping = first.coords.get("damping")
-    note = f"component: {spoken}"
+    note = f"{contents.source_title(columns[0])}, " if alone else ""
+    note += f"component: {spoken}"
     if damping is not None and any(name.startswith("psa") for name in names):
         note += f", PSA damping {100 * float(damping):g} %"
     figure.suptitle(f"{head}\n{note}   △ no value", fontsize=10.5)

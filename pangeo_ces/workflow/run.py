@@ -33,8 +33,8 @@ from ..views.files import write_bytes
 from . import pictures
 from .rapid_assessment import PRESETS, Assessment, rapid_assessment
 
-#: Stations in the waveform picture, the nearest ones.
-_STATIONS_SHOWN = 12
+#: Stations and events in the pictures: the nearest ones, and those with most values.
+_STATIONS_SHOWN, _EVENTS_SHOWN = 12, 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,10 +100,14 @@ def run_rapid_assessment(
         "stations.parquet", "peak_motion.zarr", "report.json",
     )]  # fmt: skip
     report["files"] = files
-    write_figure(plot_rapid_assessment(product), files[0])
+    shown = _events_shown(product)
+    model = next(
+        (path.removeprefix("synthetic/") for path in waveforms if path != "observed"), None
+    )
+    pictured = _of_events(product, shown)
+    write_figure(plot_rapid_assessment(pictured, model=model), files[0])
     write_html_map(files[1], product, thumbnails)
-    model = next(iter(fits), None)
-    write_figure(plot_overlay(waveforms, fits=fits.get(model) if model else None), files[2])
+    write_figure(plot_overlay(waveforms, fits=fits.get(model or ""), events=shown), files[2])
     write_geojson(to_geojson(product), files[3])
     table = to_table(product)
     write_table(table, files[4])
@@ -129,6 +133,23 @@ def _together(*parts: Any) -> tuple[Any, ...]:
             part.attrs = dict(root)
         results.append(part)
     return tuple(results)
+
+
+def _events_shown(product: xr.DataTree) -> list[str]:
+    """The events with most values, in the order of the axis."""
+    side = product["observed"] if "observed" in product.children else product["synthetic"].leaves[0]
+    counts = side.to_dataset()["pga"].notnull().sum(["station", "component"])
+    most = np.argsort(-counts.values, kind="stable")[:_EVENTS_SHOWN]
+    return [str(counts["event"].values[i]) for i in sorted(most) if counts.values[i]]
+
+
+def _of_events(product: xr.DataTree, events: list[str]) -> xr.DataTree:
+    nodes = {
+        node.path: node.to_dataset(inherit=False).sel(event=events)
+        for node in product.subtree
+        if node.has_data
+    }
+    return xr.DataTree.from_dict(nodes)
 
 
 def _report(

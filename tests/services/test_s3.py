@@ -69,12 +69,12 @@ def test_wrong_secret_is_a_clear_error(bucket, monkeypatch):
         ces.open_store(f"{bucket}/store")
 
 
-def test_command_line_with_processes(bucket, tmp_path):
+def test_command_line(bucket, tmp_path):
     store, output = f"{bucket}/cli", tmp_path / "out"
     ces.samples.german_events(store)
     command = [sys.executable, "-m", "pangeo_ces", "run", "rapid-assessment", "--input", store,
-               "--output", str(output), "--cluster", "processes", "--freqmin", "0.03",
-               "--freqmax", "0.08", "--json"]  # fmt: skip
+               "--output", str(output), "--freqmin", "0.03", "--freqmax", "0.08",
+               "--json"]  # fmt: skip
     done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["counts"]["used"] == 87

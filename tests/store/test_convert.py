@@ -210,7 +210,7 @@ def test_misuse_ends_with_the_fix(tmp_path, record, stations, quake, change, err
 
 
 def test_hostile_files_give_rows_never_exceptions(tmp_path, data):
-    """Every file of the hostile collection: a row or traces, and the good file beside it is kept."""
+    """Every file of the hostile collection ends in traces or in a row."""
     folder = data("06_hostile")
     report = Report()
     with pytest.raises(InputError, match="nothing could be used"):

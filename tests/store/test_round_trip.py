@@ -46,8 +46,11 @@ def several(draw):
     return traces
 
 
-@settings(max_examples=60, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])  # fmt: skip
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(several(), st.booleans())
 def test_exact(listed, make_trace, catalog_of, traces, windows):
     made = [make_trace(data, start, rate) for rate, start, data, _ in traces]
@@ -100,7 +103,7 @@ def test_extreme_counts(tmp_path, listed, make_trace, value):
     (back,) = read_traces(tmp_path / "s.zarr")
     np.testing.assert_array_equal(back.data, data)
     opened = ces.open_store(tmp_path / "s.zarr")["continuous/100Hz"].to_dataset()
-    start = int((10**18 % (86400 * 10**9)) // 10**7)
+    start = (10**18 % (86400 * 10**9)) // 10**7
     values = opened["counts"][0, 0, start : start + 3].values
     if value != 2**24 + 1 or values.dtype == np.float64:
         np.testing.assert_array_equal(values, data)

@@ -127,10 +127,19 @@ def test_assessment_of_several_events_has_a_row_for_each_event(three_events):
 
 
 def test_assessment_without_synthetics_or_recordings():
-    axes = map_axes(plot_rapid_assessment(make_product(1, 5, models=()), measures=["pgv"]))
-    assert [ax.get_title() for ax in axes] == ["Observed"]
-    axes = map_axes(plot_rapid_assessment(make_product(1, 5, observed=False), measures="pgv"))
-    assert [ax.get_title() for ax in axes] == ["Synthetic (specfem)"]
+    figure = plot_rapid_assessment(make_product(1, 5, models=()), measures=["pgv"])
+    assert [ax.get_title() for ax in map_axes(figure)] == ["PGV"]
+    assert "Observed, component: larger" in figure.get_suptitle()
+    figure = plot_rapid_assessment(make_product(1, 5, observed=False), measures="pgv")
+    assert "Synthetic (specfem)" in figure.get_suptitle()
+
+
+def test_one_side_fills_a_grid():
+    figure = plot_rapid_assessment(make_product(1, 5, models=()))
+    axes = map_axes(figure)
+    assert len(axes) == 6
+    assert len({round(ax.get_position().x0, 3) for ax in axes}) == 3
+    assert figure.get_figwidth() > 0.6 * figure.get_figheight()
 
 
 def test_assessment_choices(three_events):

@@ -114,10 +114,7 @@ def map_blocks(
     data = _whole(data, [str(dim) for dim in data.dims if dim not in kept])
     arguments: list[Any] = [data.data, tuple(map(str, data.dims))]
     for extra in channels:
-        arguments += [
-            _block_of(extra, data),
-            tuple(d for d in map(str, data.dims) if d in extra.dims),
-        ]
+        arguments += [_block_of(extra, data), tuple(map(str, _aligned(extra, data).dims))]
     result = da.blockwise(
         kernel,
         names,
@@ -181,15 +178,14 @@ def _whole(data: xr.DataArray, dims: Sequence[str]) -> xr.DataArray:
 
 
 def _aligned(extra: xr.DataArray, data: xr.DataArray) -> xr.DataArray:
-    missing = set(extra.dims) - set(data.dims)
-    if missing:
-        raise ParameterError(f"{extra.name} has dimensions {missing} that the waveform lacks")
-    return extra.transpose(*(dim for dim in data.dims if dim in extra.dims))
+    """Dimensions in the order of the waveform's, then those of its own."""
+    return extra.transpose(*(dim for dim in data.dims if dim in extra.dims), ...)
 
 
 def _block_of(extra: xr.DataArray, data: xr.DataArray) -> da.Array:
-    """A small array cut as the waveform is."""
+    """A small array cut as the waveform is, whole along dimensions of its own."""
     extra = _aligned(extra, data)
-    chunks = tuple(data.variable.chunksizes[dim] for dim in extra.dims)
+    cuts = data.variable.chunksizes
+    chunks = tuple(cuts.get(dim, (extra.sizes[dim],)) for dim in extra.dims)
     values = extra.data
     return values.rechunk(chunks) if isinstance(values, da.Array) else da.from_array(values, chunks)

@@ -57,12 +57,11 @@ def rotate(ds: xr.Dataset, *, to: Literal["ZNE", "ZRT"] = "ZNE") -> xr.Dataset:
     if to == "ZRT":
         back = np.deg2rad(_like(ds["back_azimuth"], ds, leading))
         matrix = _radial_transverse(back) @ matrix
-    weights = xr.DataArray(
-        matrix.reshape(*matrix.shape[:-2], matrix.shape[-2] * matrix.shape[-1]),
-        dims=(*leading, "weight"),
-        name="weights",
+    weights = xr.DataArray(matrix, dims=(*leading, "axis", "sensor"), name="weights")
+    dims = tuple(map(str, data.transpose(*leading, "component", "time").dims))
+    rotated = map_blocks(
+        _mix, data.transpose(*dims), weights, dims=dims, sizes={"component": 3}, dtype=data.dtype
     )
-    rotated = _mix_components(data, weights)
     rotated = rotated.assign_coords(component=list(to))
     result = replace(ds, name, name, rotated)
     return result.assign_coords(_channel_coords(to, ds, leading))
@@ -111,22 +110,10 @@ def _radial_transverse(back_azimuth: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def _mix_components(data: xr.DataArray, weights: xr.DataArray) -> xr.DataArray:
-    """Weighted sums over the components, three of them, block by block."""
-    dims = tuple(map(str, data.dims))
-    small = weights.transpose(*(d for d in dims if d in weights.dims), "weight")
-    template = data.isel(time=0, drop=True).isel(component=0, drop=True)
-    parts = [
-        xr.DataArray(small.isel(weight=w).data, dims=template.dims, name="weight")
-        for w in range(small.sizes["weight"])
-    ]
-    return map_blocks(_mix, data, *parts, dims=dims, sizes={"component": 3}, dtype=data.dtype)
-
-
-def _mix(block, *parts):
-    weights = np.stack(parts, axis=-1).reshape(-1, 3, block.shape[-2])
+def _mix(block, weights):
     flat = np.ascontiguousarray(block).reshape(-1, *block.shape[-2:])
-    return _weighted_sums(flat, weights).reshape(*block.shape[:-2], 3, block.shape[-1])
+    matrices = np.ascontiguousarray(weights).reshape(-1, 3, block.shape[-2])
+    return _weighted_sums(flat, matrices).reshape(*block.shape[:-2], 3, block.shape[-1])
 
 
 @numba.njit(nogil=True, cache=True)

@@ -36,8 +36,11 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Side by side with the peers, then the asv suite on the checked-out commit.
 bench: install
 	$(BIN)/python -m benchmarks.rapid_assessment
+	$(BIN)/asv machine --yes >/dev/null
+	$(BIN)/asv run --python=same --quick --dry-run
 
 docs: install
 	$(BIN)/sphinx-build -q -W -b html docs docs/_build

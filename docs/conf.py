@@ -14,11 +14,15 @@ root_doc = "index"
 
 html_theme = "alabaster"
 html_title = f"pangeo_ces {release}"
-html_theme_options = {"description": "Seismic waveforms on xarray, Dask and Zarr", "page_width": "1100px"}
+html_theme_options = {
+    "description": "Seismic waveforms on xarray, Dask and Zarr",
+    "page_width": "1100px",
+}
 
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 2
 
+autosummary_generate = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False

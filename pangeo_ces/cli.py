@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import sys
 import types
 import typing
@@ -170,7 +171,7 @@ def operators(name: str | None, as_json: bool) -> None:
         return
     table = Table("operator", "what it does", "needs")
     for key, entry in sorted(chosen.items()):
-        table.add_row(key, _escape(entry.doc), ", ".join(entry.needs))
+        table.add_row(key, _escape(_plain(entry.doc)), ", ".join(entry.needs))
     OUT.print(table)
 
 
@@ -227,7 +228,11 @@ def _recipe_command(name: str, function: Callable[..., Any], doc: str) -> click.
         given = {key: value for key, value in values.items() if value is not None}
         chosen = {key: _typed(parameters[key], value) for key, value in given.items()}
         outcome = run_rapid_assessment(
-            source, output, preset=preset, cluster=cluster, progress=not (quiet or as_json),
+            source,
+            output,
+            preset=preset,
+            cluster=cluster,
+            progress=not (quiet or as_json),
             **chosen,
         )
         if as_json:
@@ -264,13 +269,9 @@ def _recipe_command(name: str, function: Callable[..., Any], doc: str) -> click.
 
 def _typed(parameter: inspect.Parameter, text: str) -> Any:
     """An option's text as the recipe's annotation wants it; ``none`` for None, commas for lists."""
-    kinds = typing.get_args(parameter.annotation) or (parameter.annotation,)
-    optional = types.NoneType in kinds
-    if text.lower() == "none" and optional:
+    annotation = _without_none(parameter.annotation)
+    if text.lower() == "none" and annotation is not parameter.annotation:
         return None
-    annotation = parameter.annotation
-    if optional:
-        annotation = next(kind for kind in kinds if kind is not types.NoneType)
     origin = typing.get_origin(annotation)
     flag = f"--{parameter.name.replace('_', '-')}"
     try:
@@ -291,14 +292,23 @@ def _typed(parameter: inspect.Parameter, text: str) -> Any:
 
 
 def _metavar(parameter: inspect.Parameter) -> str:
-    kinds = [k for k in typing.get_args(parameter.annotation) if k is not types.NoneType]
-    annotation = kinds[0] if len(kinds) == 1 else parameter.annotation
+    annotation = _without_none(parameter.annotation)
     names = {bool: "YES|NO", int: "INTEGER", float: "NUMBER", str: "TEXT"}
-    if annotation in names:
-        return names[annotation]
-    literals = [a for k in (annotation, *kinds) if typing.get_origin(k) is typing.Literal
-                for a in typing.get_args(k)]  # fmt: skip
-    return "|".join(literals) if literals else "A,B,…"
+    if typing.get_origin(annotation) is typing.Literal:
+        return "|".join(typing.get_args(annotation))
+    return names.get(annotation, "A,B,…")
+
+
+def _without_none(annotation: Any) -> Any:
+    """``X`` of ``X | None``."""
+    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
+        return annotation
+    return next(kind for kind in typing.get_args(annotation) if kind is not types.NoneType)
+
+
+def _plain(text: str) -> str:
+    """A docstring's text without its markup."""
+    return re.sub(r":\w+:`~?(?:pangeo_ces\.)?([^`]*)`|``([^`]*)``", r"\1\2", text)
 
 
 def _shown(value: Any) -> str:
@@ -326,8 +336,7 @@ def _numpydoc_parameters(function: Callable[..., Any]) -> dict[str, str]:
         elif line.strip():
             for name in names:
                 found[name] = f"{found.get(name, '')} {line.strip()}".strip()
-    return {name: text.replace("``", "").replace(":func:`~pangeo_ces.", "").replace("`", "")
-            for name, text in found.items()}  # fmt: skip
+    return {name: _plain(text) for name, text in found.items()}
 
 
 def _setting(item: str) -> tuple[str, Any]:

@@ -144,6 +144,7 @@ class TimeIndex(CoordinateTransformIndex):
             return None
         if values.dtype == bool:
             values = np.flatnonzero(values)
+        values = np.where(values < 0, values + self.transform.samples, values)
         # An even run of numbers is still an affine axis; anything else needs its labels.
         steps = np.diff(values)
         if values.size > 1 and steps[0] > 0 and (steps == steps[0]).all():

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 
-def records(block: np.ndarray) -> np.ndarray:
-    """``(..., time)`` as ``(records, time)``, blocks without samples included."""
-    return block.reshape(math.prod(block.shape[:-1]), block.shape[-1])
+def records(block: np.ndarray, keep: int = 1) -> np.ndarray:
+    """All but the last ``keep`` dimensions as one, of blocks without samples too."""
+    return block.reshape(math.prod(block.shape[:-keep]), *block.shape[-keep:])
 
 
 def over_runs(

@@ -94,7 +94,7 @@ def remove_sensitivity(ds: xr.Dataset) -> xr.Dataset:
     """Divide by the overall sensitivity: counts to what the sensor measures.
 
     Exact within the flat part of the response only.  The channels must all measure the same
-    (``ds.attrs["input_quantity"]`` as ``ces.convert`` wrote it).
+    (coordinate ``input_quantity``, as ``ces.convert`` wrote it).
     """
     if "sensitivity" not in ds.coords:
         raise SchemaError("no sensitivity coordinate: convert with ces.convert(..., stations=…)")

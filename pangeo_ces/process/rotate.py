@@ -12,6 +12,7 @@ from ..blocks import map_blocks
 from ..conventions import QUANTITIES, quantity_of
 from ..errors import ParameterError, SchemaError
 from ..registry import operator
+from ._runs import records
 from ._waveform import replace
 
 #: Three sensors count as independent above this determinant (1 = orthogonal).
@@ -111,8 +112,8 @@ def _radial_transverse(back_azimuth: np.ndarray) -> np.ndarray:
 
 
 def _mix(block, weights):
-    flat = np.ascontiguousarray(block).reshape(-1, *block.shape[-2:])
-    matrices = np.ascontiguousarray(weights).reshape(-1, 3, block.shape[-2])
+    flat = records(np.ascontiguousarray(block), 2)
+    matrices = records(np.ascontiguousarray(weights), 2)
     return _weighted_sums(flat, matrices).reshape(*block.shape[:-2], 3, block.shape[-1])
 
 

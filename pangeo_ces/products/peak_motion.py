@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numba
 import numpy as np
@@ -26,15 +26,15 @@ from ..blocks import consolidate, map_blocks
 from ..conventions import MOTION, VARIABLES, quantity_of
 from ..errors import ParameterError
 from ..lineage import product_attrs
-from ..process._runs import over_runs, runs
+from ..process._runs import over_runs, records, runs
 from ..process.quantity import _gradient, _integral
 from ..process.rotate import HORIZONTAL_DIP
 from ..registry import operator
 from ..timeaxis import sampling_interval
 
 COMBINATIONS = ("larger", "geometric_mean", "vector")
-#: Named choices of periods (s) and damping.
-PRESETS = {
+#: Named choices of periods (s) and damping, as in ``peak_motion(ds, **SPECTRA["dare"])``.
+SPECTRA: dict[str, dict[str, Any]] = {
     "shakemap": {"periods": (0.3, 1.0, 3.0), "damping": 0.05},
     "dare": {"periods": (1 / 0.3, 1.0, 1 / 3.0), "damping": 0.10},
 }
@@ -159,10 +159,9 @@ def _level(ds: xr.Dataset, data: xr.DataArray) -> xr.DataArray:
 
 def _peaks_of_block(block, level, quantity, dt, periods, damping, absolute, oversampling):
     components = block.shape[-2]
-    records = block.reshape(math.prod(block.shape[:-2]), *block.shape[-2:])
-    levels = level.reshape(len(records), components)
-    result = np.full((len(records), components + 3, 3 + len(periods)), np.nan)
-    for record, sensors, out in zip(records, levels, result, strict=True):
+    levels = records(level)
+    result = np.full((len(levels), components + 3, 3 + len(periods)), np.nan)
+    for record, sensors, out in zip(records(block, 2), levels, result, strict=True):
         present = ~np.isnan(record).all(axis=-1)
         if not present.any():
             continue

@@ -142,7 +142,7 @@ class Source(Protocol):
 
         With ``samples=False`` headers suffice (``data`` may be ``None``).  What is wrong with a
         part of the file goes to ``report(trace_id, reason)`` and the rest is returned; the reason
-        of a trace that is left out starts with ``rejected: ``.  A file that cannot be read raises
+        of a trace that is left out starts with ``rejected:``.  A file that cannot be read raises
         :class:`~pangeo_ces.errors.FormatError`.
         """
         ...

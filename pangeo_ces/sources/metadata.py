@@ -73,7 +73,7 @@ def read_catalog(urls: Paths, report: Callable[[Problem], None] | None = None) -
     InputError
         If a file is missing or cannot be understood, or no usable event is left.
     """
-    fix = "give --events FILE with QuakeML or CMTSOLUTION"
+    fix = "give --event FILE with QuakeML or CMTSOLUTION"
     events: list[oe.Event] = []
     for url, content in _documents(urls, fix):
         try:

@@ -91,7 +91,7 @@ def convert(
     ...     stations=pangeo_ces.samples.path("german_events/stations.xml"),
     ...     event=pangeo_ces.samples.path("german_events/events.xml"))
     >>> report.traces_read, report.nodes
-    (72, ['windows/main/observed/20Hz'])
+    (42, ['windows/main/observed/20Hz'])
     """
     url = os.fspath(store)
     _check(as_, name)
@@ -112,6 +112,7 @@ def convert(
     events = None
     if given is None:
         base, nodes = "continuous", layout.continuous(found) if found else []
+        _note_epochs(found, files, report)
     else:
         events = event_axis.merge(finalise.stored_events(url, name), given)
         found, assigned = _assign(found, events, files, report)
@@ -147,7 +148,7 @@ def convert(
     report.traces_used = len(used - lost)
     if not report.traces_used:
         raise InputError(_nothing(report))
-    finalise.write_metadata(root, as_, inventory, catalog, report)
+    finalise.write_metadata(root, base, inventory, catalog, report)
     finalise.complete(root, base, fingerprint)
     return report
 
@@ -243,6 +244,18 @@ def _usable(
         report.add(url, trace.id, "warning", "no response: counts only, no ground motion from it")
     header = dataclasses.replace(trace, data=None, quantity=quantity)
     return layout.Found(-1, -1, header, channel, dtype, trace.data.dtype.name)
+
+
+def _note_epochs(found: list[layout.Found], files: list[SourceFile], report: Report) -> None:
+    """A row where the metadata of a channel change: continuous data keep those of its start."""
+    first: dict[str, layout.Found] = {}
+    for item in sorted(found, key=lambda item: item.trace.start):
+        if first.setdefault(item.trace.id, item).channel != item.channel:
+            report.add(
+                files[item.file].url, item.trace.id, "warning",
+                "another epoch of the channel begins here: the response, orientation and "
+                "sensitivity of its first record are kept for all; convert epoch by epoch",
+            )  # fmt: skip
 
 
 def _assign(

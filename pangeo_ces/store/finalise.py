@@ -152,7 +152,7 @@ def write_tables(
 
 def write_metadata(
     root: zarr.Group,
-    as_: str,
+    base: str,
     inventory: Inventory | None,
     catalog: Catalog | None,
     report: Report,
@@ -165,7 +165,7 @@ def write_metadata(
         stream = io.BytesIO()
         catalog.write(stream, format="QUAKEML")
         documents["quakeml"] = stream.getvalue()
-    path = f"metadata/{as_}"
+    path = f"metadata/{base}"
     if path in root:
         del root[path]
     ds = xr.Dataset(
@@ -236,8 +236,9 @@ def _axes(node: Node) -> xr.Dataset:
         **{name: (dims, values, attrs(name)) for name, values in channel.items()},
         "response_id": (dims, response_id, attrs("response_id")),
         "input_quantity": (dims, input_quantity, attrs("input_quantity")),
-        "response_document": ("response", np.array([*documents], dtype=object)),
     }
+    if documents:
+        coords["response_document"] = ("response", np.array([*documents], dtype=object))
     ds = xr.Dataset(coords=coords)
     if node.events is not None:
         ds = ds.merge(event_axis.event_coords(node.events))

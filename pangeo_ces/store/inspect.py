@@ -49,7 +49,7 @@ def _node(url: str | os.PathLike[str], root: Any, path: str, ds: xr.Dataset) -> 
     axis = time_index(ds).transform
     first, last = (ds["time"].isel(time=n).values for n in (0, -1))
     facts = {
-        "path": path,
+        "path": path or "/",
         "quantities": quantities,
         "dims": dict(zip(map(str, ds[quantities[0]].dims), array.shape, strict=True)),
         "sampling_rate": float(1 / sampling_interval(ds)),

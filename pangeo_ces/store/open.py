@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from ..conventions import FLOAT32_EXACT, INT_FILL, VARIABLES
+from ..conventions import FLOAT32_EXACT, INT_FILL, VARIABLES, VERSION
 from ..errors import StoreError
 from ..timeaxis import time_coords
 from .finalise import COMPLETE
@@ -48,7 +48,7 @@ def open_store(url: str | os.PathLike[str]) -> xr.DataTree:
 
     Examples
     --------
-    >>> tree = open_store(pangeo_ces.samples.store())
+    >>> tree = open_store(pangeo_ces.samples.german_events("memory://doc-open"))
     >>> sorted(tree["windows/main"].children)
     ['observed', 'synthetic']
     """
@@ -57,6 +57,7 @@ def open_store(url: str | os.PathLike[str]) -> xr.DataTree:
         raise StoreError(
             f"{os.fspath(url)} is a Zarr group but no CES store: make one with ces convert"
         )
+    _check_version(str(root.attrs["Conventions"]), url)
     nodes: dict[str, xr.Dataset] = {"/": xr.Dataset(attrs=dict(root.attrs))}
     for path, group in [("/", root), *_groups(root, "")]:
         if group.attrs.get(COMPLETE) is False:
@@ -69,6 +70,16 @@ def open_store(url: str | os.PathLike[str]) -> xr.DataTree:
         elif any(True for _ in group.array_keys()):
             nodes[path] = _small(root, path, group)
     return xr.DataTree.from_dict(nodes)
+
+
+def _check_version(conventions: str, url: str | os.PathLike[str]) -> None:
+    """Refuse a store of another major version of the conventions."""
+    version = conventions.removeprefix("CES-")
+    if version.partition(".")[0] != VERSION.partition(".")[0]:
+        raise StoreError(
+            f"{os.fspath(url)} follows {conventions}, this package reads CES-{VERSION}: use the "
+            "version of pangeo_ces that wrote it"
+        )
 
 
 def waveforms(tree: xr.DataTree, path: str) -> Iterator[tuple[str, xr.Dataset]]:
@@ -118,6 +129,8 @@ def _small(root: zarr.Group, path: str, group: zarr.Group) -> xr.Dataset:
                 np.array(variable.values.tolist(), dtype=str),
                 variable.attrs,
             )
+    if "response_id" in ds and "response_document" not in ds:  # there is none
+        ds["response_document"] = ("response", np.empty(0, dtype=object))
     axes = [name for name, row in VARIABLES.items() if row.dims is not None or not row.units]
     return ds.set_coords([name for name in ds.data_vars if name in axes or name in _LABELS])
 

@@ -72,8 +72,15 @@ def root_group(url: str | os.PathLike[str], mode: Literal["r", "r+", "a", "w"]) 
         raise StoreError(
             f"no store at {os.fspath(url)}: check the path, or make one with ces convert"
         ) from error
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:
+        if not (isinstance(error, OSError | ValueError | KeyError) or _is_of_client(error)):
+            raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise StoreError(
             f"cannot open the store {os.fspath(url)}: {reason}; check the path and the credentials"
         ) from error
+
+
+def _is_of_client(error: Exception) -> bool:
+    """Whether an object store's client raised it; clients need not be installed to be known."""
+    return type(error).__module__.partition(".")[0] in ("botocore", "aiobotocore", "aiohttp")

@@ -24,7 +24,7 @@ from ..process.response import prefilter, remove_response, remove_sensitivity
 from ..process.rotate import rotate
 from ..process.window import cut_each, extent, partners, unmatched_rows
 from ..products.compare import difference
-from ..products.peak_motion import peak_motion
+from ..products.peak_motion import SPECTRA, peak_motion
 from ..store.open import waveforms
 from ..timeaxis import sampling_interval
 
@@ -33,8 +33,7 @@ from ..timeaxis import sampling_interval
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "dare": {
-        "periods": (1 / 0.3, 1.0, 1 / 3.0),
-        "damping": 0.10,
+        **SPECTRA["dare"],
         "freqmin": 0.1,
         "freqmax": 2.0,
         "corners": 3,
@@ -153,24 +152,32 @@ def rapid_assessment(
         where all sensors are accelerometers, else velocity.
     correction
         Take off the full ``response`` or the ``sensitivity`` alone.
-    water_level, pre_filt
-        As in :func:`~pangeo_ces.remove_response`; synthetics get the same ``pre_filt``.
+    water_level
+        Smallest spectral amplitude divided by, in dB below the largest; ``None`` for none.
+    pre_filt
+        Four corners in Hz of a cosine band applied with the response, and to synthetics alike.
     max_percentage
         Taper at each end, as a fraction of the record.
-    freqmin, freqmax
-        Corners of the Butterworth filter in Hz, either may be ``None``.  With synthetics and no
-        ``freqmax``, 0.8 of the lowest Nyquist frequency of theirs is taken, and noted.
-    corners, zerophase
-        Order of the filter, and whether it runs both ways.
+    freqmin
+        Lower corner of the Butterworth filter in Hz; ``None`` for none.
+    freqmax
+        Upper corner in Hz; ``None`` for none, but with synthetics 0.8 of their lowest Nyquist
+        frequency is taken then, and noted.
+    corners
+        Order of the filter.
+    zerophase
+        Run the filter both ways.
     axes
         Horizontal axes to measure along: ``ZNE`` or ``ZRT``.
-    periods, damping
-        Of the response spectra: seconds, fraction of critical.
+    periods
+        Of the response spectra, in seconds.
+    damping
+        Of the response spectra, as a fraction of critical.
 
     Returns
     -------
     Assessment
-        Lazy; ``ces.compute`` or any write runs it.
+        Lazy; ``assessment.product.compute()`` or any write runs it.
 
     Notes
     -----
@@ -207,7 +214,7 @@ def rapid_assessment(
             unmatched += unmatched_rows(observed, nodes, "observed")
             unmatched += unmatched_rows(nodes, observed, "synthetic")
     spans = _common_spans(observed, synthetic, unmatched)
-    processed = {"observed": [chain(ds, *spans.of(ds)) for ds in observed]}
+    processed = {"observed": [chain(ds, *spans.of(ds)) for ds in observed]} if observed else {}
     for model, nodes in synthetic.items():
         processed[f"synthetic/{model}"] = [
             chain(ds, *spans.of(ds)) for node in nodes for ds in [_relabelled(node, observed)]

@@ -76,16 +76,17 @@ def run_rapid_assessment(
     Returns
     -------
     Outcome
-        ``files`` are ``map.png``, ``map.html``, ``waveforms.png``, ``stations.geojson``,
-        ``stations.csv``, ``stations.parquet``, ``peak_motion.zarr`` and ``report.json``.
+        ``files`` are ``map.png`` (and ``map_MODEL.png`` for further models), ``map.html``,
+        ``waveforms.png``, ``stations.geojson``, ``stations.csv``, ``stations.parquet``,
+        ``peak_motion.zarr`` and ``report.json``.
     """
     if preset not in PRESETS:
         raise ParameterError(f"no preset {preset!r}: use one of {', '.join(PRESETS)}")
     parameters = PRESETS[preset] | parameters
     tree = open_store(store)
     assessment = rapid_assessment(tree, **parameters)
-    shown = pictures.nearest(assessment.waveforms, _STATIONS_SHOWN)
-    waveforms, fits = pictures.overlay(assessment.waveforms, shown)
+    nearest = pictures.nearest(assessment.waveforms, _STATIONS_SHOWN)
+    waveforms, fits = pictures.overlay(assessment.waveforms, nearest)
     lazy = (assessment.product, pictures.thumbnails(assessment.waveforms), waveforms, fits)
     bar = ProgressBar() if progress else nullcontext()
     with compute.connect(cluster), bar:
@@ -95,25 +96,30 @@ def run_rapid_assessment(
     if not report["counts"]["used"]:
         write_bytes(f"{folder}/report.json", _json(report))
         raise InputError(f"no station gave a value: see {folder}/report.json for the reasons")
-    files = [f"{folder}/{name}" for name in (
-        "map.png", "map.html", "waveforms.png", "stations.geojson", "stations.csv",
-        "stations.parquet", "peak_motion.zarr", "report.json",
-    )]  # fmt: skip
-    report["files"] = files
-    shown = _events_shown(product)
-    model = next(
-        (path.removeprefix("synthetic/") for path in waveforms if path != "observed"), None
-    )
-    pictured = _of_events(product, shown)
-    write_figure(plot_rapid_assessment(pictured, model=model), files[0])
-    write_html_map(files[1], product, thumbnails)
-    write_figure(plot_overlay(waveforms, fits=fits.get(model or ""), events=shown), files[2])
-    write_geojson(to_geojson(product), files[3])
+    product.attrs["recipe"] = "rapid-assessment"
+    product.attrs["parameters"] = json.dumps(parameters)
+    files: list[str] = []
+
+    def target(name: str) -> str:
+        files.append(f"{folder}/{name}")
+        return files[-1]
+
+    events = _events_shown(product)
+    pictured = _of_events(product, events)
+    models = [path.removeprefix("synthetic/") for path in waveforms if path != "observed"]
+    for number, model in enumerate(models or [None]):
+        name = "map.png" if number == 0 else f"map_{model}.png"
+        write_figure(plot_rapid_assessment(pictured, model=model), target(name))
+    write_html_map(target("map.html"), product, thumbnails)
+    fit = fits.get(models[0]) if models else None
+    write_figure(plot_overlay(waveforms, fits=fit, events=events), target("waveforms.png"))
+    write_geojson(to_geojson(product), target("stations.geojson"))
     table = to_table(product)
-    write_table(table, files[4])
-    write_table(table, files[5])
-    write(product, files[6], overwrite=True)
-    write_bytes(files[7], _json(report))
+    for suffix in ("csv", "parquet"):
+        write_table(table, target(f"stations.{suffix}"))
+    write(product, target("peak_motion.zarr"), overwrite=True)
+    report["files"] = [*files, f"{folder}/report.json"]
+    write_bytes(target("report.json"), _json(report))
     return Outcome(product, files, report, fits)
 
 
@@ -160,7 +166,11 @@ def _report(
     product: xr.DataTree,
 ) -> dict[str, Any]:
     """Counts of traces read, used, unmatched and rejected, and a row for each problem."""
-    conversions = conversion_reports(store)
+    name = parameters.get("name", "main")
+    sides = [f"windows/{name}/{side}" for side in assessment.waveforms]
+    conversions = {
+        base: report for base, report in conversion_reports(store).items() if base in sides
+    }
     rows = [row for report in conversions.values() for row in report["rows"]]
     rejected = []
     used = 0

@@ -100,6 +100,12 @@ def test_outside_is_nan(noise):
     assert float(ours.time[0]) == -1.0 and float(ours.time[-1]) == 2.0
 
 
+def test_empty_axis(noise):
+    ds = noise(100).isel(time=slice(0, 0))
+    ours = ces.interpolate(ds, sampling_rate=10.0, start=0.0, stop=1.0)
+    assert ours.counts.shape == (1, 2, 3, 11) and np.isnan(ours.counts).all()
+
+
 def test_utc_axis(noise):
     ds = noise(1000).isel(event=0).drop_vars(["origin_time"])
     ds = ds.drop_vars("time").assign_coords(

@@ -64,7 +64,7 @@ def test_remove_response(counts, restituted, assert_equal, output, options):
     theirs = restituted(counts, output=OUTPUT[output], **options)
     ours = ces.remove_response(counts, output=output, **options)
     # The same transform length and the same evalresp; SciPy's FFT against NumPy's.
-    assert_equal(ours[output], theirs, 1e-9)
+    assert_equal(ours[output], theirs, 1e-12)
     assert np.isfinite(theirs).any(axis=-1).sum() == 42  # TNS did not record in 2004
 
 
@@ -74,7 +74,7 @@ def test_remove_response_of_any_length(recorded, restituted, assert_equal):
     theirs = restituted(ds, output="VEL", pre_filt=(0.02, 0.03, 4.0, 8.0))
     ours = ces.remove_response(ds, pre_filt=(0.02, 0.03, 4.0, 8.0))
     # 9204 against 9216 samples: the same band is sampled at other frequencies.
-    assert_equal(ours.velocity, theirs, 2e-4)
+    assert_equal(ours.velocity, theirs, 1e-6)
 
 
 def test_remove_response_run_by_run(counts):
@@ -116,7 +116,7 @@ def test_channels_without_response_are_nan(counts):
     assert np.isnan(ours[0, 0]).all() and np.isfinite(ours[0, 1]).all()
 
 
-@pytest.mark.parametrize("samples", [1, 2, 999, 1001])
+@pytest.mark.parametrize("samples", [500, 999, 1001])
 def test_prefilter(noise, assert_equal, samples):
     ds = noise(samples, quantity="velocity")
     ours = ces.prefilter(ds, pre_filt=(0.5, 1.0, 10.0, 20.0)).velocity
@@ -125,7 +125,7 @@ def test_prefilter(noise, assert_equal, samples):
     band = cosine_sac_taper(np.fft.rfftfreq(nfft, 0.01), flimit=(0.5, 1.0, 10.0, 20.0))
     theirs = np.fft.irfft(np.fft.rfft(ds.velocity.values, nfft) * band, nfft)[..., :samples]
     # Twice the length of padding against sixteen times: the tails of the filter fold over.
-    assert_equal(ours, theirs, 1e-2 if samples > 2 else 1.0)
+    assert_equal(ours, theirs, 2e-3)
 
 
 def test_prefilter_is_that_of_remove_response(counts):

@@ -52,7 +52,7 @@ def test_impulse(record, damping):
     peak = np.exp(-damping / root * np.arccos(damping)) / w
     ours = spectrum_of(record({"Z": pulse}, dt=dt), [period], damping=damping)[0]
     # The peak lies between samples: (w dt)²/2 = 8e-7; the triangle has the width 2 dt.
-    assert ours == pytest.approx(w**2 * peak, rel=1e-5)
+    assert ours == pytest.approx(w**2 * peak, rel=1e-6)
 
 
 @pytest.mark.parametrize("damping", [0.05, 0.3])

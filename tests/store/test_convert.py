@@ -50,9 +50,9 @@ def test_counts_stay_counts_and_metadata_ride_along(tmp_path):
     assert int(np.asarray(raw[:]).max()) == max(tr.data.max() for tr in stream)
     import io
 
-    xml = bytes(np.asarray(root["metadata/observed/stationxml"][:]))
+    xml = bytes(np.asarray(root["metadata/windows/main/observed/stationxml"][:]))
     assert len(obspy.read_inventory(io.BytesIO(xml))[0]) == 5
-    quakes = bytes(np.asarray(root["metadata/observed/quakeml"][:]))
+    quakes = bytes(np.asarray(root["metadata/windows/main/observed/quakeml"][:]))
     assert len(obspy.read_events(io.BytesIO(quakes))) == 3
 
 
@@ -100,7 +100,7 @@ def test_killed_at_any_moment_then_resumed(tmp_path):
         if one[name].replace(b"whole.zarr", b"broken.zarr") != two[name]
     }  # fmt: skip
     # The stored StationXML and QuakeML say when ObsPy wrote them.
-    assert {name.rpartition("metadata/")[2] for name in different} <= {
+    assert {name.rpartition("metadata/windows/main/")[2] for name in different} <= {
         "observed/stationxml/c/0", "observed/quakeml/c/0", "synthetic/specfem/quakeml/c/0"
     }  # fmt: skip
 

@@ -173,3 +173,22 @@ def test_misuse(store, tmp_path):
 def test_band_is_noted_when_not_given(store):
     assessment = rapid_assessment(ces.open_store(store))
     assert any("no freqmax given" in note and "1 Hz" in note for note in assessment.notes)
+
+
+def test_several_models_and_window_sets(tmp_path, store):
+    """A second model gets its own map and differences; another window set stays apart."""
+    both = ces.samples.german_events(str(tmp_path / "s.zarr"))
+    ces.convert(ces.samples.path("german_events/synthetic/20020722"), both, as_="synthetic/other")
+    ces.convert(ces.samples.path("german_events/synthetic/20020722"), both, name="second",
+                as_="synthetic/other")  # fmt: skip
+    outcome = run_rapid_assessment(both, tmp_path / "out", **BAND)
+    assert any(path.endswith("map_specfem.png") for path in outcome.files)
+    one, two = (
+        outcome.product[f"difference/{model}/pgv"].isel(event=0) for model in ("other", "specfem")
+    )
+    np.testing.assert_array_equal(one, two)
+    assert outcome.product["synthetic/other/pgv"].isel(event=1).isnull().all()
+    lone = run_rapid_assessment(both, tmp_path / "lone", name="second", **BAND)
+    assert list(lone.product.children) == ["synthetic"]
+    assert lone.product["synthetic/other"].sizes["event"] == 1
+    assert lone.report["unmatched"] == []

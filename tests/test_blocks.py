@@ -1,0 +1,144 @@
+"""Kernels over blocks: coordinates, graphs, and what may be gathered."""
+
+from __future__ import annotations
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+
+import pangeo_ces as ces
+from pangeo_ces.blocks import consolidate, map_blocks, map_time
+from pangeo_ces.errors import ParameterError
+from pangeo_ces.timeaxis import time_index
+
+
+def lazy_windows(stations: int, samples: int = 1000, events: int = 1) -> xr.Dataset:
+    """Windows whose samples are one task a station, as from a store."""
+    ds = ces.testing.synthetic_windows(
+        events=events, stations=stations, samples=4, quantity="velocity", lazy=False
+    )
+    axis = ces.testing.synthetic_windows(stations=1, events=1, samples=samples, lazy=False)
+    values = da.zeros((events, stations, 3, samples), chunks=(1, 1, 3, samples), dtype="float32")
+    attrs = ds.velocity.attrs
+    ds = ds.drop_vars(["velocity", "time"])
+    ds["velocity"] = (("event", "station", "component", "time"), values, attrs)
+    return ds.assign_coords(xr.Coordinates.from_xindex(axis.xindexes["time"]))
+
+
+def chain(ds: xr.Dataset) -> xr.Dataset:
+    return (
+        ds.pipe(ces.detrend).pipe(ces.taper).pipe(ces.bandpass, freqmin=0.5, freqmax=5.0)
+        .pipe(ces.rotate, to="ZRT").pipe(ces.peak_motion, periods=(0.3, 1.0, 3.0))
+    )  # fmt: skip
+
+
+def tasks(ds: xr.Dataset) -> int:
+    (optimised,) = dask.optimize(ds)
+    return len(dict(optimised.__dask_graph__()))
+
+
+def test_tasks_per_shard_do_not_grow():
+    """What one more station costs is the same for the tenth as for the three hundredth."""
+    counts = {n: tasks(chain(lazy_windows(n))) for n in (10, 20, 150, 300)}
+    print(counts)
+    per_station = (counts[20] - counts[10]) / 10
+    assert (counts[300] - counts[150]) / 150 == pytest.approx(per_station, rel=0.1)
+    # A chunk of data, a few small arrays cut to it, and what takes the measures apart.
+    assert per_station <= 6
+    assert counts[300] < 2000
+
+
+def test_the_chain_costs_no_more_than_its_ends():
+    """Kernels in a row fuse: five operators on a block are hardly more tasks than one."""
+    ds = lazy_windows(50)
+    one = tasks(ces.detrend(ds))
+    row = tasks(
+        ds.pipe(ces.detrend).pipe(ces.taper).pipe(ces.highpass, freq=1.0)
+        .pipe(ces.differentiate).pipe(ces.cut, start=0.0)
+    )  # fmt: skip
+    assert row <= one + 55
+
+
+def test_whole_chain_reads_each_sample_once():
+    seen = []
+
+    def source(block_info=None):
+        location = block_info[None]
+        seen.append(location["chunk-location"])
+        return np.random.default_rng(0).standard_normal(location["chunk-shape"])
+
+    ds = lazy_windows(4)
+    ds["velocity"] = ds.velocity.copy(
+        data=da.map_blocks(source, chunks=ds.velocity.data.chunks, dtype="float64")
+    )
+    seen.clear()  # Dask calls it once to see what it gives
+    chain(ds).compute(scheduler="synchronous")
+    assert len(seen) == len(set(seen)) == 4
+
+
+def test_building_a_graph_reads_nothing():
+    def fail(*_, **__):
+        raise AssertionError("computed while building")
+
+    with dask.config.set(scheduler=fail):
+        ces.testing.assert_lazy(chain(lazy_windows(3)))
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_coordinates_stay(lazy):
+    ds = ces.testing.synthetic_windows(quantity="velocity", lazy=lazy)
+    data = ds.velocity
+    same = map_time(np.negative, data)
+    xr.testing.assert_identical(same.coords.to_dataset(), data.coords.to_dataset())
+    assert time_index(same).equals(time_index(data))
+    np.testing.assert_array_equal(same, -data)
+    peaks = map_blocks(
+        lambda block: block.max(-1), data, dims=("event", "station", "component"), dtype="float64"
+    )
+    kept = {name for name, coord in data.coords.items() if "time" not in coord.dims}
+    assert set(peaks.coords) == kept
+    np.testing.assert_array_equal(peaks, data.max("time"))
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_channel_arrays_come_cut_to_the_block(lazy):
+    ds = ces.testing.synthetic_windows(quantity="velocity", stations=5, lazy=False)
+    data = ds.velocity.chunk(station=2, component=1) if lazy else ds.velocity
+    gain = xr.DataArray(np.arange(15.0).reshape(3, 5), dims=("component", "station"))
+    shapes = []
+
+    def scale(block, factors):
+        shapes.append((block.shape, factors.shape))
+        return block * factors[..., None]
+
+    ours = map_time(scale, data, gain)
+    xr.testing.assert_allclose(ours, ds.velocity * gain.transpose("station", "component"))
+    assert all(block[1:3] == factors for block, factors in shapes)
+
+
+def test_gather_has_a_limit():
+    ds = lazy_windows(3, samples=100_000).chunk(time=10_000)
+    with dask.config.set({"ces.max-whole-record-bytes": "1 MB"}):
+        with pytest.raises(ParameterError, match=r"one block of them is 1\.14 MiB.*\.sel\(time="):
+            ces.detrend(ds)
+        assert ces.bandpass(ds, freqmin=1.0, freqmax=2.0).velocity.chunks[-1] == (10_000,) * 10
+    assert ces.detrend(ds).velocity.chunks[-1] == (100_000,)
+
+
+def test_overlap_longer_than_the_record():
+    ds = ces.testing.synthetic_windows(quantity="velocity", samples=1000, lazy=False)
+    ours = ces.highpass(ds.chunk(time=100), freq=0.01, zerophase=True)
+    np.testing.assert_allclose(
+        ours.velocity, ces.highpass(ds, freq=0.01, zerophase=True).velocity, atol=1e-9
+    )
+
+
+def test_consolidate_changes_no_number():
+    ds = ces.testing.synthetic_windows(stations=40, events=1)
+    peaks = ds.counts.max("time")
+    ours = consolidate(peaks)
+    assert peaks.data.npartitions == 40 and ours.data.npartitions == 1
+    xr.testing.assert_identical(ours.compute(), peaks.compute())
+    assert consolidate(peaks.compute()).equals(peaks)

@@ -89,7 +89,7 @@ def convert(
     try:
         call(list(inputs), store, stations=list(stations) or None, event=list(event) or None,
              as_=as_, name=name, overwrite=overwrite,
-             progress=not (quiet or as_json), report=outcome)  # fmt: skip
+             progress=_watched(quiet or as_json), report=outcome)  # fmt: skip
     finally:
         if report:
             outcome.write(report)
@@ -145,7 +145,7 @@ def demo(output: str, cluster: str | None, quiet: bool) -> None:
     """Three German earthquakes, recorded and simulated, from files to maps.  No network needed."""
     from .workflow.demo import demo as call
 
-    outcome = call(output, cluster=cluster, progress=not quiet, say=_say)
+    outcome = call(output, cluster=cluster, progress=_watched(quiet), say=_say)
     _print_outcome(outcome)
 
 
@@ -232,7 +232,7 @@ def _recipe_command(name: str, function: Callable[..., Any], doc: str) -> click.
             output,
             preset=preset,
             cluster=cluster,
-            progress=not (quiet or as_json),
+            progress=_watched(quiet or as_json),
             **chosen,
         )
         if as_json:
@@ -347,6 +347,11 @@ def _setting(item: str) -> tuple[str, Any]:
         return key, json.loads(value)
     except json.JSONDecodeError:
         return key, value
+
+
+def _watched(quiet: bool) -> bool:
+    """Whether progress bars make sense: a person looks on, and did not ask for silence."""
+    return not quiet and sys.stdout.isatty()
 
 
 def _print_report(report: Any) -> None:

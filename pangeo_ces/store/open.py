@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -44,7 +45,12 @@ def open_store(url: str | os.PathLike[str]) -> xr.DataTree:
     Raises
     ------
     StoreError
-        When there is no store, or a group is incomplete.
+        When there is no store, or it follows another major version of the conventions.
+
+    Warns
+    -----
+    UserWarning
+        When a conversion into the store was interrupted; its group is left out.
 
     Examples
     --------
@@ -59,12 +65,9 @@ def open_store(url: str | os.PathLike[str]) -> xr.DataTree:
         )
     _check_version(str(root.attrs["Conventions"]), url)
     nodes: dict[str, xr.Dataset] = {"/": xr.Dataset(attrs=dict(root.attrs))}
+    if root.attrs.get(COMPLETE) is False:
+        raise StoreError(f"{os.fspath(url)} is incomplete, writing it was interrupted: do it again")
     for path, group in [("/", root), *_groups(root, "")]:
-        if group.attrs.get(COMPLETE) is False:
-            raise StoreError(
-                f"{path} in {os.fspath(url)} is incomplete, its conversion was interrupted: run "
-                "the same ces convert again"
-            )
         if "sampling_interval" in group.attrs:
             nodes[path] = _open_node(root, path, group)
         elif any(True for _ in group.array_keys()):
@@ -106,10 +109,18 @@ def conversion_reports(url: str | os.PathLike[str]) -> dict[str, dict[str, Any]]
 
 def _groups(group: zarr.Group, path: str) -> Iterator[tuple[str, zarr.Group]]:
     for name, child in sorted(group.groups()):
-        if name not in _TABLES:
-            where = f"{path}/{name}".lstrip("/")
-            yield where, child
-            yield from _groups(child, where)
+        where = f"{path}/{name}".lstrip("/")
+        if name in _TABLES:
+            continue
+        if child.attrs.get(COMPLETE) is False:
+            warnings.warn(
+                f"{where} is incomplete, its conversion was interrupted, and is left out: run the "
+                "same ces convert again",
+                stacklevel=3,
+            )
+            continue
+        yield where, child
+        yield from _groups(child, where)
 
 
 def _small(root: zarr.Group, path: str, group: zarr.Group) -> xr.Dataset:

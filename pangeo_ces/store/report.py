@@ -35,11 +35,13 @@ class Report:
     rows: list[Problem] = dataclasses.field(default_factory=list)
     nodes: list[str] = dataclasses.field(default_factory=list)
     unchanged: bool = False
+    _known: set[Problem] = dataclasses.field(default_factory=set, repr=False)
 
     def add(self, file: str, trace: str, status: str, reason: str) -> None:
         """Add a row, once."""
         row = Problem(file, trace, status, reason)
-        if row not in self.rows:
+        if row not in self._known:
+            self._known.add(row)
             self.rows.append(row)
 
     def count(self, status: str) -> int:

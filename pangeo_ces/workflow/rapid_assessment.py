@@ -188,7 +188,9 @@ def rapid_assessment(
         raise ParameterError(f"correction {correction!r}: use 'response' or 'sensitivity'")
     if quantity is not None and quantity not in MOTION:
         raise ParameterError(f"quantity {quantity!r}: use one of {', '.join(MOTION)}")
-    observed = [ds for _, ds in waveforms(tree, f"windows/{name}/observed")]
+    observed = [
+        part for _, ds in waveforms(tree, f"windows/{name}/observed") for part in _by_kind(ds)
+    ]
     synthetic = _models(tree, name, models)
     if not observed and not synthetic:
         raise InputError(
@@ -297,6 +299,13 @@ def _relabelled(ds: xr.Dataset, observed: list[xr.Dataset]) -> xr.Dataset:
     paired = set(row_of.values())
     row_of |= {str(s): row for row, s in enumerate(ds["station"].values) if row not in paired}
     return ds.isel(station=[*row_of.values()]).assign_coords(station=[*row_of])
+
+
+def _by_kind(ds: xr.Dataset) -> list[xr.Dataset]:
+    """Records in counts apart from those that came in physical units."""
+    if "counts" not in ds or not any(name in ds for name in MOTION):
+        return [ds]
+    return [ds.drop_vars([n for n in MOTION if n in ds]), ds.drop_vars("counts")]
 
 
 def _nearest_motion(ds: xr.Dataset, quantity: str) -> xr.Dataset:

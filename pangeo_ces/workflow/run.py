@@ -176,10 +176,14 @@ def _report(
     used = 0
     for side, parts in assessment.waveforms.items():
         measured = product[side].to_dataset()["pga"]
+        counted: set[tuple[str, str]] = set()
         for ds in parts:
             recorded = exists(ds)
             for i, j in np.argwhere(recorded.values):
                 event, station = str(ds["event"].values[i]), str(ds["station"].values[j])
+                if (event, station) in counted:
+                    continue
+                counted.add((event, station))
                 values = measured.sel(event=event, station=station, component=ds["component"])
                 found = int(np.isfinite(values).sum())
                 used += found

@@ -53,6 +53,7 @@ def restituted(stations_xml) -> Callable[..., np.ndarray]:
     [
         {},
         {"water_level": 20.0},
+        {"water_level": None},
         {"water_level": None, "pre_filt": BAND},
         {"pre_filt": BAND},
         {"pre_filt": BAND, "zero_mean": False, "taper": False},

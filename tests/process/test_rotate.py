@@ -83,6 +83,14 @@ def test_missing_sensors(noise):
     assert found.tolist() == [[False, True, True], [True, False, False]]
 
 
+def test_a_gap_stays_on_its_axis(noise):
+    """cos 90° is not quite zero in floats; a gap of E must not reach N through it."""
+    ds = oriented(noise(100), SENSORS["ideal"])
+    ds["counts"].values[0, 0, 2, 20:30] = np.nan
+    missing = np.isnan(ces.rotate(ds).counts.values[0, 0]).sum(axis=-1)
+    assert missing.tolist() == [0, 0, 10]
+
+
 def test_misuse(noise):
     ds = noise(10)
     with pytest.raises(ParameterError, match="'ZNE' or 'ZRT'"):

@@ -9,7 +9,9 @@ import pangeo_ces as ces
 from pangeo_ces.errors import ParameterError
 
 
-@pytest.mark.parametrize("samples, bins", [(100, 10), (101, 7), (1000, 333), (10, 40), (1, 1)])
+@pytest.mark.parametrize(
+    "samples, bins", [(100, 10), (101, 7), (100, 58), (1000, 333), (10, 40), (1, 1)]
+)
 def test_every_sample_is_in_one_bin(record, samples, bins):
     """Against bins found with exact fractions."""
     x = np.random.default_rng(samples).standard_normal(samples)

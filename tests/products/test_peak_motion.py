@@ -10,6 +10,7 @@ import xarray as xr
 
 import pangeo_ces as ces
 from pangeo_ces.errors import ParameterError, UnitsError
+from pangeo_ces.products.peak_motion import _finer
 
 
 def spectrum_of(ds, periods, **options) -> np.ndarray:
@@ -112,6 +113,17 @@ def test_default_oversampling(record, shaking):
     together = spectrum_of(ds, [1.0, 0.01, 0.1, 0.05])
     one_by_one = [spectrum_of(ds, [period])[0] for period in (1.0, 0.01, 0.1, 0.05)]
     np.testing.assert_array_equal(together, one_by_one)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 999, 1000, 5000])
+@pytest.mark.parametrize("factor", [2, 3, 8])
+def test_oversampling_keeps_the_samples(samples, factor):
+    """White noise, full to the Nyquist frequency, with a gap."""
+    x = np.random.default_rng(samples).standard_normal((2, samples))
+    x[1, samples // 3 : samples // 2] = np.nan
+    fine = _finer(x, factor)
+    assert fine.shape == (2, (samples - 1) * factor + 1)
+    np.testing.assert_allclose(fine[:, ::factor], x, rtol=0, atol=1e-13)
 
 
 def test_band_limited_interpolation_is_exact_at_samples(record, shaking):

@@ -105,12 +105,16 @@ def test_killed_at_any_moment_then_resumed(tmp_path):
     }  # fmt: skip
 
 
-def test_incomplete_store_is_refused(tmp_path, record, stations, quake):
+def test_half_a_conversion_is_never_seen(tmp_path, record, stations, quake):
     store = tmp_path / "s.zarr"
     ces.convert([record("A")], store, stations=stations, event=quake)
+    ces.convert([record("A")], store, stations=stations, event=quake, as_="synthetic/copy")
     zarr.open_group(store, mode="r+")["windows/main/observed"].attrs["ces_complete"] = False
-    with pytest.raises(StoreError, match="incomplete.*run the same ces convert again"):
-        ces.open_store(store)
+    with pytest.warns(UserWarning, match="incomplete.*run the same ces convert again"):
+        tree = ces.open_store(store)
+    assert list(tree["windows/main"].children) == ["synthetic"]
+    ces.convert([record("A")], store, stations=stations, event=quake)
+    assert list(ces.open_store(store)["windows/main"].children) == ["observed", "synthetic"]
 
 
 def test_new_events_extend_the_axis(tmp_path, record, stations, catalog_of, origin):

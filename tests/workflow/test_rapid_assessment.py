@@ -192,3 +192,38 @@ def test_several_models_and_window_sets(tmp_path, store):
     assert list(lone.product.children) == ["synthetic"]
     assert lone.product["synthetic/other"].sizes["event"] == 1
     assert lone.report["unmatched"] == []
+
+
+def test_counts_and_physical_units_in_one_node(tmp_path, data):
+    """Stations in counts and stations in m/s² at one rate: both are measured."""
+    folder, esm = data("01_strong_motion/cwb_20210418_hualien"), tmp_path / "acc"
+    esm.mkdir()
+    import obspy
+
+    inventory = obspy.read_inventory(folder / "stations.xml")
+    stream = obspy.read(folder / "mseed" / "TW.ESL.mseed")
+    for trace in stream:
+        trace.data = (trace.data * 1e-5).astype("float32")
+        trace.stats.station = "ACC"
+    stream.write(str(esm / "acc.mseed"), format="MSEED")
+    for station in inventory[0]:
+        if station.code == "ESL":
+            import copy
+
+            twin = copy.deepcopy(station)
+            twin.code = "ACC"
+            for channel in twin:
+                channel.response = obspy.core.inventory.Response.from_paz(
+                    [], [], stage_gain=1.0, input_units="M/S**2", output_units="M/S**2"
+                )
+    inventory[0].stations.append(twin)
+    inventory.write(str(tmp_path / "s.xml"), format="STATIONXML")
+    store = str(tmp_path / "s.zarr")
+    ces.convert([esm, folder / "mseed" / "TW.ESL.mseed"], store, stations=tmp_path / "s.xml",
+                event=folder / "event.xml")  # fmt: skip
+    outcome = run_rapid_assessment(store, tmp_path / "out")
+    pga = outcome.product["observed/pga"].isel(event=0)
+    np.testing.assert_allclose(
+        pga.sel(station="TW.ACC..HN"), pga.sel(station="TW.ESL..HN"), rtol=1e-4
+    )
+    assert outcome.report["counts"]["used"] == 6

@@ -81,7 +81,7 @@ def test_nothing_usable_fails_with_a_report(tmp_path):
          "--freqmin"),
         (["run", "rapid-assessment", "--input", "x", "--output", "y", "--axes", "NEZ"], 2, "ZNE"),
         (["operators", "nothing"], 2, "ces operators"),
-        (["demo", "--cluster", "moon", "--output", "/tmp/ces-never"], 1, "threads"),
+        (["demo", "--cluster", "moon", "--output", "/nowhere/at/all"], 1, "threads"),
     ],
 )  # fmt: skip
 def test_misuse(words, status, says):

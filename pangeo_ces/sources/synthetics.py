@@ -68,12 +68,12 @@ def time_axis(column: np.ndarray, nominal: Fraction | None) -> tuple[Fraction, F
     slack = np.spacing(np.abs(column).max().astype(np.float32)).astype(float)
     elapsed = column[1:] - float(start)
     low, high = ((elapsed - slack) / steps).max(), ((elapsed + slack) / steps).min()
+    if nominal is not None and low <= nominal <= high:
+        return start, nominal, True
     jump = np.diff(column)
     if low > high or low <= 0:
         line = int(np.argmax(np.abs(jump - np.median(jump)))) + 2
         raise FormatError(f"times are not evenly spaced at line {line}: run the simulation again")
-    if nominal is not None and low <= nominal <= high:
-        return start, nominal, True
     return start, shortest_decimal(low, high), nominal is None
 
 

@@ -177,10 +177,12 @@ def _samples(array: zarr.Array[Any]) -> da.Array:
     actual: Any = array.attrs.get("actual_range", (0, 0))
     low, high = actual
     dtype = np.dtype("float32" if max(-low, high) <= FLOAT32_EXACT else "float64")
-    return lazy.map_blocks(_decode, fill=INT_FILL[array.dtype.name], dtype=dtype)
+    fill = INT_FILL[array.dtype.name]
+    # Dask keeps an argument called dtype to itself.
+    return lazy.map_blocks(_decode, fill=fill, kind=dtype.name, dtype=dtype)
 
 
-def _decode(block: np.ndarray, fill: int, dtype: Any = None) -> np.ndarray:
-    values = block.astype(dtype)
+def _decode(block: np.ndarray, fill: int, kind: str) -> np.ndarray:
+    values = block.astype(kind)
     values[block == fill] = np.nan
     return values

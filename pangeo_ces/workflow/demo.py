@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import samples
+from ..compute import connect
 from .run import Outcome, run_rapid_assessment
 
 
@@ -32,8 +33,9 @@ def demo(
     """
     folder = os.fspath(output).rstrip("/")
     store = f"{folder}/german_events.zarr"
-    say(f"1. records (miniSEED) and simulations (SPECFEM3D) into one Zarr store: {store}")
-    samples.german_events(store)
+    with connect(cluster):
+        say(f"1. records (miniSEED) and simulations (SPECFEM3D) into one Zarr store: {store}")
+        samples.german_events(store)
     say("2. one lazy graph: response off, 0.03-0.08 Hz, peak motion of both, differences")
     outcome = run_rapid_assessment(
         store, folder, cluster=cluster, progress=progress, **samples.GERMAN_EVENTS

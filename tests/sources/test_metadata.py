@@ -57,7 +57,7 @@ def test_invalid_stationxml(data, name, reason):
 def test_missing_file_tells_the_option(tmp_path):
     with pytest.raises(InputError, match=r"no such file: .*give --stations FILE with StationXML"):
         read_inventory(tmp_path / "x.xml")
-    with pytest.raises(InputError, match=r"no such file: .*give --events FILE with QuakeML"):
+    with pytest.raises(InputError, match=r"no such file: .*give --event FILE with QuakeML"):
         read_catalog(tmp_path / "x.xml")
 
 

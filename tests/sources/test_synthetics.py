@@ -232,6 +232,8 @@ def test_time_axis_survives_single_precision(milliseconds, steps, digits, size):
         return  # no clock can be read off a column whose times coincide
     found_start, found, kept = time_axis(column, interval)
     assert (found_start, found, kept) == (start, interval, True)
+    if float(interval) <= 2 * np.spacing(np.abs(column).max().astype("f4")):
+        return  # nor off one whose steps drown in rounding, without a Par_file
     derived = time_axis(column, None)[1]
     drift = abs(float(derived - interval)) * (size - 1)
     assert drift <= 2 * np.spacing(np.abs(column).max().astype("f4"))

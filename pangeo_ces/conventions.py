@@ -61,6 +61,7 @@ _ROWS = [
     Variable("response_id", "1", "row of response_document, -1 for none", _CHANNEL),
     Variable("response_document", "1", "StationXML of each distinct response", ("response",)),
     Variable("input_quantity", "", "what the sensor measures", _CHANNEL),
+    Variable("recorded", "", "quantities stored of the channel", _CHANNEL),
     Variable("data_start", "s", "label of the first sample", _CHANNEL),
     Variable("data_end", "s", "label of the last sample", _CHANNEL),
     Variable("time_offset", "s", "true minus nominal time of the samples", _CHANNEL),

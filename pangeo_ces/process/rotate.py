@@ -54,7 +54,7 @@ def rotate(ds: xr.Dataset, *, to: Literal["ZNE", "ZRT"] = "ZNE") -> xr.Dataset:
     leading = tuple(str(dim) for dim in data.dims if dim not in ("component", "time"))
     channel = (*leading, "component")
     azimuth, dip = (_like(ds[angle], ds, channel) for angle in ("azimuth", "dip"))
-    matrix = _resolving_matrix(azimuth, dip)
+    matrix = _resolving_matrix(azimuth, dip, [str(c) for c in ds["component"].values])
     if to == "ZRT":
         back = np.deg2rad(_like(ds["back_azimuth"], ds, leading))
         matrix = _radial_transverse(back) @ matrix
@@ -73,13 +73,15 @@ def _like(angle: xr.DataArray, ds: xr.Dataset, dims: tuple[str, ...]) -> np.ndar
     return (angle.drop_vars(list(angle.coords)) * template).transpose(*dims).values  # small
 
 
-def _resolving_matrix(azimuth: np.ndarray, dip: np.ndarray) -> np.ndarray:
+def _resolving_matrix(azimuth: np.ndarray, dip: np.ndarray, letters: list[str]) -> np.ndarray:
     """Weights (..., 3, component) that give Z, N, E from the sensors; NaN where they cannot."""
     flat_azimuth = np.deg2rad(azimuth.reshape(-1, azimuth.shape[-1]))
     flat_dip = np.deg2rad(dip.reshape(-1, dip.shape[-1]))
     result = np.full((len(flat_azimuth), 3, azimuth.shape[-1]), np.nan)
     for matrix, azimuths, dips in zip(result, flat_azimuth, flat_dip, strict=True):
         there = np.flatnonzero(np.isfinite(azimuths) & np.isfinite(dips))
+        if len(there) > 3:  # more than one sensor under a label: those along the axes
+            there = np.array([i for i in there if letters[i] in "ZNE"])
         a, d = azimuths[there], dips[there]
         # What each sensor measures of (up, north, east).
         basis = np.stack([-np.sin(d), np.cos(d) * np.cos(a), np.cos(d) * np.sin(a)], axis=1)

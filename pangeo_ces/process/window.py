@@ -106,15 +106,6 @@ def _site(label: str) -> str:
     return ".".join(split_label(str(label))[:2])
 
 
-def extent(ds: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
-    """First and last label (s) at which all components of a station have samples.
-
-    Interior gaps do not count.  From the coordinates ``data_start`` and ``data_end``; no samples
-    are read.
-    """
-    return ds["data_start"].max("component"), ds["data_end"].min("component")
-
-
 @operator(needs=QUANTITIES)
 def cut(ds: xr.Dataset, *, start: float | None = None, stop: float | None = None) -> xr.Dataset:
     """Keep labels from ``start`` to ``stop`` (s after the origin time), both included."""
@@ -129,7 +120,8 @@ def cut_each(ds: xr.Dataset, start: xr.DataArray, stop: xr.DataArray) -> xr.Data
     ds
         Event windows.
     start, stop
-        ``(event, station)`` in seconds after the origin time, both included; NaN keeps nothing.
+        ``(event, station)``, or with ``component``, in seconds after the origin time, both
+        included; NaN keeps nothing.
     """
     axis = time_index(ds).transform
     dt = float(sampling_interval(ds))
@@ -143,11 +135,12 @@ def cut_each(ds: xr.Dataset, start: xr.DataArray, stop: xr.DataArray) -> xr.Data
     )
     name = quantity_of(ds)
     trimmed = ds.isel(time=outer)
-    kept = map_time(_keep, trimmed[name], first - outer.start, last - outer.start, overlap_s=None)
+    kept = map_time(_keep, trimmed[name], first - outer.start, last - outer.start)
     result = replace(trimmed, name, name, kept)
+    kept_start = result["data_start"].clip(min=offset + first * dt)
+    kept_end = result["data_end"].clip(max=offset + last * dt)
     return result.assign_coords(
-        data_start=np.maximum(result["data_start"], offset + first * dt),
-        data_end=np.minimum(result["data_end"], offset + last * dt),
+        data_start=kept_start.where(first <= last), data_end=kept_end.where(first <= last)
     )
 
 
@@ -161,4 +154,5 @@ def _keep(block, first, last):
     numbers = np.arange(block.shape[-1])
     inside = (numbers >= first[..., None]) & (numbers <= last[..., None])
     inside = inside.reshape(*first.shape, *(1,) * (block.ndim - 1 - first.ndim), -1)
-    return np.where(inside, block, np.array(np.nan, block.dtype))
+    # An infinite sample is none: it would spread over the record in every filter.
+    return np.where(inside & np.isfinite(block), block, np.array(np.nan, block.dtype))

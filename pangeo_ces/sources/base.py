@@ -59,6 +59,8 @@ class Trace:
         Data-quality letter of the format (miniSEED ``D R Q M``), or empty.
     site
         Coordinates and orientation from the file itself, where it has them.
+    origin
+        Origin time (ns) of the earthquake that a synthetic was computed for, where it is known.
     """
 
     network: str
@@ -72,6 +74,7 @@ class Trace:
     quantity: str = "counts"
     quality: str = ""
     site: Site = Site()
+    origin: int | None = None
 
     @property
     def id(self) -> str:

@@ -122,8 +122,14 @@ class SyntheticsSource:
         quantity = _QUANTITIES[name["kind"] or "d"]
         return [
             Trace(network, station, "", channel, start_ns, interval, data.size,
-                  data if samples else None, quantity, "", place)
+                  data if samples else None, quantity, "", place, _source_time(file))
         ]  # fmt: skip
+
+
+def _source_time(file: SourceFile) -> int | None:
+    """Origin time (ns) of the earthquake on the PDE line, where there is a CMTSOLUTION."""
+    sources = beside(file, "CMTSOLUTION", read_cmtsolution)
+    return sources[0].origin if sources else None
 
 
 def _origin(file: SourceFile) -> int:

@@ -16,7 +16,7 @@ import obspy
 from dask.diagnostics import ProgressBar
 
 from .. import config, conventions
-from ..errors import FormatError, InputError, ParameterError
+from ..errors import FormatError, InputError, ParameterError, StoreError
 from ..sources import expand
 from ..sources.base import Problem, SourceFile, Trace
 from ..sources.metadata import read_catalog, read_inventory
@@ -115,7 +115,7 @@ def convert(
         _note_epochs(found, files, report)
     else:
         events = event_axis.merge(finalise.stored_events(url, name), given)
-        found, assigned = _assign(found, events, files, report)
+        found, assigned = _assign(found, events, files, report, as_ != "observed")
         nodes = layout.windows(base, found, assigned, events) if found else []
     if not nodes:
         raise InputError(_nothing(report))
@@ -148,6 +148,11 @@ def convert(
     report.traces_used = len(used - lost)
     if not report.traces_used:
         raise InputError(_nothing(report))
+    now = event_axis.to_rows(finalise.stored_events(url, name))
+    if events is not None and now != event_axis.to_rows(events):
+        raise StoreError(
+            f"another conversion changed the events of windows/{name} meanwhile: run this one again"
+        )
     finalise.write_metadata(root, base, inventory, catalog, report)
     finalise.complete(root, base, fingerprint)
     return report
@@ -263,11 +268,16 @@ def _assign(
     events: list[event_axis.Event],
     files: list[SourceFile],
     report: Report,
+    synthetic: bool,
 ) -> tuple[list[layout.Found], list[list[int]]]:
     """The events of every trace; a row for those that belong to none."""
     kept, assigned = [], []
     for item in found:
-        numbers = event_axis.belongs(events, item.trace.start, item.trace.end)
+        start, end = item.trace.start, item.trace.end
+        if synthetic:
+            numbers = event_axis.simulated(events, start, end, item.trace.origin)
+        else:
+            numbers = event_axis.belongs(events, start, end)
         if numbers:
             kept.append(item)
             assigned.append(numbers)
@@ -291,7 +301,7 @@ def _fingerprint(
     """Checksum of everything a conversion depends on."""
     stations = finalise.stationxml(inventory).decode() if inventory is not None else ""
     described = [
-        sorted(read), [dataclasses.asdict(e) for e in events or []], as_, name, conventions.VERSION,
+        sorted(read), event_axis.to_rows(events or []), as_, name, conventions.VERSION,
         re.sub("<Created>.*?</Created>", "", stations),  # when ObsPy wrote it, not what it says
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -17,6 +18,8 @@ from ..timeaxis import NANO
 SAME_TIME, SAME_PLACE = 30.0, 1.0
 #: A record that starts this long (s) after an origin still belongs to the event.
 LONGEST_DELAY = 1800.0
+#: The origin time of a catalogue and that of a simulation of the event differ by at most this (s).
+LONGEST_SHIFT = 60.0
 #: A record that ends this long (s) before an origin is the event's noise.
 LONGEST_LEAD = 600.0
 
@@ -38,6 +41,22 @@ class Event:
         """Whether both are estimates of one earthquake."""
         place = locations2degrees(self.latitude, self.longitude, other.latitude, other.longitude)
         return abs(self.time - other.time) <= SAME_TIME * NANO and place <= SAME_PLACE
+
+
+def to_rows(events: list[Event]) -> list[dict[str, Any]]:
+    """Events as JSON has them; what is not known is null, so that equal rows compare equal."""
+    return [
+        {key: None if value != value else value for key, value in dataclasses.asdict(e).items()}
+        for e in events
+    ]
+
+
+def from_rows(rows: list[dict[str, Any]]) -> list[Event]:
+    """The inverse of :func:`to_rows`."""
+    return [
+        Event(**{key: math.nan if value is None else value for key, value in row.items()})
+        for row in rows
+    ]
 
 
 def events_of(catalog: Catalog) -> list[Event]:
@@ -63,14 +82,16 @@ def events_of(catalog: Catalog) -> list[Event]:
 
 
 def distinct(events: list[Event]) -> list[Event]:
-    """Events with a letter added to ids that would be equal."""
-    seen: dict[str, int] = {}
+    """Events with a number added to ids that would be equal; the first keeps its own."""
+    used: set[str] = set()
     result = []
     for event in events:
-        count = seen.get(event.id, 0)
-        seen[event.id] = count + 1
-        suffix = "" if count == 0 else chr(ord("a") + count)
-        result.append(dataclasses.replace(event, id=event.id + suffix))
+        name, number = event.id, 1
+        while name in used:
+            number += 1
+            name = f"{event.id}-{number}"
+        used.add(name)
+        result.append(dataclasses.replace(event, id=name))
     return result
 
 
@@ -96,6 +117,19 @@ def belongs(events: list[Event], start: int, end: int) -> list[int]:
     return [min(after, key=lambda i: events[i].time)] if after else []
 
 
+def simulated(events: list[Event], start: int, end: int, origin: int | None) -> list[int]:
+    """Number of the one event that a synthetic was computed for, if it is among ``events``.
+
+    That is the event at its ``origin``; where the file does not tell, of those in the record the
+    one nearest to its start, since a simulation starts just before its source.
+    """
+    if origin is not None:
+        near = [i for i, e in enumerate(events) if abs(e.time - origin) <= LONGEST_SHIFT * NANO]
+        return [min(near, key=lambda i: abs(events[i].time - origin))] if near else []
+    inside = belongs(events, start, end)
+    return [min(inside, key=lambda i: abs(events[i].time - start))] if inside else []
+
+
 def event_coords(events: list[Event]) -> xr.Dataset:
     """The event axis as coordinates."""
 
@@ -115,23 +149,6 @@ def event_coords(events: list[Event]) -> xr.Dataset:
             "event_resource_id": ("event", np.array([e.resource_id for e in events], dtype=object)),
         }
     )
-
-
-def read_events(ds: xr.Dataset) -> list[Event]:
-    """The inverse of :func:`event_coords`."""
-    return [
-        Event(
-            id=str(ds["event"].values[i]),
-            time=int(ds["origin_time"].values[i].astype("datetime64[ns]").astype("int64")),
-            latitude=float(ds["event_latitude"].values[i]),
-            longitude=float(ds["event_longitude"].values[i]),
-            depth=float(ds["event_depth"].values[i]),
-            magnitude=float(ds["magnitude"].values[i]),
-            name=str(ds["event_name"].values[i]),
-            resource_id=str(ds["event_resource_id"].values[i]),
-        )
-        for i in range(ds.sizes["event"])
-    ]
 
 
 def geometry(

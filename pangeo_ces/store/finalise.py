@@ -6,7 +6,6 @@ so a reader never takes half a conversion for a whole one.
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import os
@@ -39,7 +38,7 @@ def stored_events(url: str, name: str) -> list[event_axis.Event]:
         attrs: Any = root_group(url, "r")[f"windows/{name}"].attrs
     except (StoreError, KeyError):
         return []
-    return [event_axis.Event(**row) for row in attrs.get(EVENTS, [])]
+    return event_axis.from_rows(attrs.get(EVENTS, []))
 
 
 def is_converted(url: str, base: str, fingerprint: str) -> bool:
@@ -204,6 +203,7 @@ def _axes(node: Node) -> xr.Dataset:
     channel = {name: np.full(shape, np.nan) for name in names}
     response_id = np.full(shape, -1, "int32")
     input_quantity = np.full(shape, "", dtype=object)
+    recorded = np.full(shape, "", dtype=object)
     documents: dict[str, int] = {}
     for p in node.placements:
         place: tuple[int, ...] = (p.station, p.component)
@@ -223,6 +223,8 @@ def _axes(node: Node) -> xr.Dataset:
             input_quantity[place] = p.channel.input_quantity
             if p.channel.document:
                 response_id[place] = documents.setdefault(p.channel.document, len(documents))
+        names_here = {*str(recorded[place]).split(","), p.trace.quantity} - {""}
+        recorded[place] = ",".join(sorted(names_here))
         channel["data_start"][place] = min(channel["data_start"][place], start)
         channel["data_end"][place] = max(channel["data_end"][place], end)
 
@@ -236,6 +238,7 @@ def _axes(node: Node) -> xr.Dataset:
         **{name: (dims, values, attrs(name)) for name, values in channel.items()},
         "response_id": (dims, response_id, attrs("response_id")),
         "input_quantity": (dims, input_quantity, attrs("input_quantity")),
+        "recorded": (dims, recorded, attrs("recorded")),
     }
     if documents:
         coords["response_document"] = ("response", np.array([*documents], dtype=object))
@@ -272,7 +275,7 @@ def _extend_events(root: zarr.Group, path: str, events: list[event_axis.Event]) 
     set is written last and at once: a run killed before that does the same again.
     """
     top = root.require_group(path)
-    rows = [dataclasses.asdict(event) for event in events]
+    rows = event_axis.to_rows(events)
     if top.attrs.get(EVENTS) == rows:
         return
     table = event_axis.event_coords(events)

@@ -72,7 +72,13 @@ def open_store(url: str | os.PathLike[str]) -> xr.DataTree:
             nodes[path] = _open_node(root, path, group)
         elif any(True for _ in group.array_keys()):
             nodes[path] = _small(root, path, group)
-    return xr.DataTree.from_dict(nodes)
+    try:
+        return xr.DataTree.from_dict(nodes)
+    except ValueError as error:
+        raise StoreError(
+            f"the groups of {os.fspath(url)} do not share their events ({error}): a conversion was "
+            "interrupted or two ran at once; run them again, one after the other"
+        ) from error
 
 
 def _check_version(conventions: str, url: str | os.PathLike[str]) -> None:

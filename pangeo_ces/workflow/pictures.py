@@ -56,6 +56,10 @@ def overlay(
         for path, many in waveforms.items()
         if many
     }
+    for ds in shown.values():  # the places of stations that only others know
+        for name in ("latitude", "longitude", "epicentral_distance", "back_azimuth"):
+            for other in shown.values():
+                ds[name] = ds[name].fillna(other[name].drop_vars(list(other[name].coords)))
     fits = {}
     if "observed" in shown:
         for path, ds in shown.items():

@@ -15,18 +15,19 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from ..conventions import MOTION, QUANTITIES, VARIABLES
+from ..conventions import MOTION, VARIABLES
 from ..errors import InputError, ParameterError
 from ..process.condition import detrend, taper
 from ..process.filter import bandpass, highpass, lowpass
 from ..process.quantity import to_motion
 from ..process.response import prefilter, remove_response, remove_sensitivity
 from ..process.rotate import rotate
-from ..process.window import cut_each, extent, partners, unmatched_rows
+from ..process.window import cut_each, unmatched_rows
 from ..products.compare import difference
 from ..products.peak_motion import SPECTRA, peak_motion
 from ..store.open import waveforms
 from ..timeaxis import sampling_interval
+from .parts import Rejected, Spans, reject_where, relabelled, spans_of, take_part
 
 #: Named parameter sets.  ``dare`` is the DARE project's: 0.3, 1 and 3 Hz at 10 % damping, in its
 #: band of 0.1 to 2 Hz.
@@ -58,18 +59,26 @@ class Assessment:
     product
         ``observed``, ``synthetic/MODEL`` and, for each model, ``difference/MODEL`` (observed minus
         synthetic), ``relative_difference/MODEL`` and ``log_ratio/MODEL``, all on the same axes.
+        Where a simulation does not span a record, ``observed_common/MODEL`` holds the measures of
+        the record in the time they share, which the differences are made of.
     waveforms
         The processed records behind it: ``observed`` and ``synthetic/MODEL`` to one Dataset for
         each sampling rate.
+    parts
+        The same before processing, ``data_start`` NaN for channels that take no part.
     unmatched
         Rows with ``event``, ``station``, ``side``, ``reason``.
+    rejected
+        Channels and stations that take no part, with the reason.
     notes
         What was decided for want of a parameter.
     """
 
     product: xr.DataTree
     waveforms: dict[str, list[xr.Dataset]]
+    parts: dict[str, list[xr.Dataset]]
     unmatched: list[dict[str, str]]
+    rejected: list[Rejected]
     notes: list[str]
 
 
@@ -89,7 +98,7 @@ class _Chain:
     axes: str
 
     def __call__(self, ds: xr.Dataset, start: xr.DataArray, stop: xr.DataArray) -> xr.Dataset:
-        ds = _nearest_motion(ds, self.quantity).pipe(cut_each, start, stop).pipe(detrend)
+        ds = ds.pipe(cut_each, start, stop).pipe(detrend)
         if self.max_percentage:
             ds = taper(ds, max_percentage=self.max_percentage)
         if "counts" in ds:
@@ -98,6 +107,19 @@ class _Chain:
             ds = prefilter(ds, pre_filt=self.pre_filt)
         ds = to_motion(self._filtered(ds), quantity=self.quantity)
         return rotate(ds, to=self.axes)
+
+    def unsuitable(self, part: xr.Dataset) -> str:
+        """Why a part as a whole cannot go through, or an empty string."""
+        nyquist = 0.5 / float(sampling_interval(part))
+        if self.freqmin and self.freqmin >= nyquist:
+            return f"freqmin {self.freqmin:g} Hz is not below the Nyquist frequency {nyquist:g} Hz"
+        if "counts" in part and self.correction == "sensitivity":
+            kinds = set(np.unique(part["input_quantity"].where(part["data_start"].notnull(), "")))
+            if not kinds & set(MOTION):
+                return "the sensor does not measure ground motion"
+        elif not any(name in part for name in ("counts", *MOTION)):
+            return "no ground motion"
+        return ""
 
     def _without_instrument(self, ds: xr.Dataset) -> xr.Dataset:
         if self.correction == "sensitivity":
@@ -181,152 +203,117 @@ def rapid_assessment(
 
     Notes
     -----
-    Order of steps: common time window, linear detrend, taper, response (or ``pre_filt``), filter,
-    integration or differentiation, rotation, measures.
+    Order of steps: time window (a record's own; what both have where it has a simulation),
+    linear detrend, taper, response (or ``pre_filt``), filter, integration or differentiation,
+    rotation, measures.
     """
     if correction not in ("response", "sensitivity"):
         raise ParameterError(f"correction {correction!r}: use 'response' or 'sensitivity'")
     if quantity is not None and quantity not in MOTION:
         raise ParameterError(f"quantity {quantity!r}: use one of {', '.join(MOTION)}")
-    observed = [
-        part for _, ds in waveforms(tree, f"windows/{name}/observed") for part in _by_kind(ds)
-    ]
-    synthetic = _models(tree, name, models)
-    if not observed and not synthetic:
+    records = [ds for _, ds in waveforms(tree, f"windows/{name}/observed")]
+    simulations = _models(tree, name, models)
+    if not records and not simulations:
         raise InputError(
             f"no event windows {name!r} in this store: convert with event=… (--event), or choose "
             f"from {', '.join(_window_sets(tree)) or 'none'}"
         )
     notes: list[str] = []
-    if synthetic and freqmax is None:
-        rates = [1 / sampling_interval(ds) for nodes in synthetic.values() for ds in nodes]
-        freqmax = float(_TRUSTED * min(rates) / 2)
-        notes.append(
-            f"no freqmax given: both sides were low-passed at {freqmax:g} Hz, 0.8 of the "
-            "synthetics' Nyquist frequency; give the frequency that the simulation resolves"
-        )
+    if simulations:
+        freqmax = _resolved(freqmax, simulations, notes)
     chain = _Chain(
-        quantity or _usual_quantity(observed, synthetic), correction, water_level, pre_filt,
+        quantity or _usual_quantity(records, simulations), correction, water_level, pre_filt,
         max_percentage, freqmin, freqmax, corners, zerophase, axes,
     )  # fmt: skip
-    measure = {"periods": tuple(periods), "damping": damping}
-    unmatched = []
-    for nodes in synthetic.values():
+    rejected: list[Rejected] = []
+
+    def usable(nodes: list[xr.Dataset], side: str) -> list[xr.Dataset]:
+        parts = take_part(nodes, side, chain.quantity, correction == "sensitivity", rejected)
+        return [p for p in parts if not reject_where(p, chain.unsuitable, side, rejected)]
+
+    observed = usable(records, "observed")
+    own = spans_of(observed)
+    spans: dict[str, tuple[Spans, list[xr.Dataset]]] = {}
+    unmatched: list[dict[str, str]] = []
+    if observed:
+        spans["observed"] = (own, observed)
+    for model, nodes in simulations.items():
+        side = f"synthetic/{model}"
+        synthetic = usable(nodes, side)
         if observed:
-            unmatched += unmatched_rows(observed, nodes, "observed")
-            unmatched += unmatched_rows(nodes, observed, "synthetic")
-    spans = _common_spans(observed, synthetic, unmatched)
-    processed = {"observed": [chain(ds, *spans.of(ds)) for ds in observed]} if observed else {}
-    for model, nodes in synthetic.items():
-        processed[f"synthetic/{model}"] = [
-            chain(ds, *spans.of(ds)) for node in nodes for ds in [_relabelled(node, observed)]
-        ]
+            unmatched += unmatched_rows(observed, synthetic, "observed")
+            unmatched += unmatched_rows(synthetic, observed, "synthetic")
+        synthetic = [relabelled(part, observed) for part in synthetic]
+        theirs = spans_of(synthetic)
+        common = theirs.shared_with(own)
+        apart = [key for key in theirs if key in own and key not in common]
+        unmatched += [
+            {"event": event, "station": label, "side": "synthetic",
+             "reason": "no time in common with the record"}
+            for event, label in apart
+        ]  # fmt: skip
+        spans[side] = (Spans(theirs | common), synthetic)
+        if any(common[key] != own[key] for key in common):
+            spans[f"observed_common/{model}"] = (Spans(own | common), observed)
+            notes.append(
+                f"{model} does not last as long as the records at "
+                f"{sum(common[key] != own[key] for key in common)} stations and events: "
+                f"differences are of the common time (observed_common/{model})"
+            )
+    processed = {
+        path: [chain(part, *span.arrays(part)) for part in parts]
+        for path, (span, parts) in spans.items()
+        if parts
+    }
     products = _on_one_axis(
         {
-            path: [_measures_only(peak_motion(ds, **measure)) for ds in parts]
+            path: [_measures_only(peak_motion(ds, periods=tuple(periods), damping=damping))
+                   for ds in parts]
             for path, parts in processed.items()
-            if parts
         }
-    )
-    for model in synthetic if observed else {}:
+    )  # fmt: skip
+    for model in simulations:
+        record = products.get(f"observed_common/{model}", products.get("observed"))
+        if record is None or f"synthetic/{model}" not in products:
+            continue
         for path, kind in KINDS.items():
             products[f"{path}/{model}"] = difference(
-                products["observed"], products[f"synthetic/{model}"], kind=kind
+                record, products[f"synthetic/{model}"], kind=kind
             )
     product = xr.DataTree.from_dict(products)
     product.attrs = {"title": "Rapid assessment of ground motion", "notes": notes}
-    return Assessment(product, processed, list(_unique(unmatched)), notes)
+    shown = {path: ds for path, ds in processed.items() if not path.startswith("observed_common")}
+    parts = {path: spans[path][1] for path in shown}
+    return Assessment(product, shown, parts, list(_unique(unmatched)), rejected, notes)
 
 
-class _Spans:
-    """First and last label (s) that count, for every event and observed label or lone site."""
-
-    def __init__(self) -> None:
-        self.known: dict[tuple[str, str], tuple[float, float]] = {}
-
-    def narrow(self, event: str, label: str, start: float, stop: float) -> bool:
-        """Take the intersection with a span; ``False``, unchanged, where it is empty."""
-        one, two = self.known.get((event, label), (-np.inf, np.inf))
-        if max(one, start) >= min(two, stop):
-            return False
-        self.known[event, label] = (max(one, start), min(two, stop))
-        return True
-
-    def of(self, ds: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
-        """Spans for the axes of a Dataset."""
-        events, stations = ds["event"].values.tolist(), ds["station"].values.tolist()
-        table = np.array(
-            [[self.known.get((e, s), (np.nan, np.nan)) for s in stations] for e in events]
-        ).reshape(len(events), len(stations), 2)
-        return tuple(xr.DataArray(table[..., i], dims=("event", "station")) for i in (0, 1))  # type: ignore[return-value]
-
-
-def _common_spans(
-    observed: list[xr.Dataset],
-    synthetic: dict[str, list[xr.Dataset]],
-    unmatched: list[dict[str, str]],
-) -> _Spans:
-    """The time that a record and all its simulations share."""
-    spans = _Spans()
-    for ds in observed:
-        for event, label, start, stop in _extents(ds):
-            spans.narrow(event, label, start, stop)
-    for nodes in synthetic.values():
-        for ds in nodes:
-            for event, label, start, stop in _extents(_relabelled(ds, observed)):
-                if not spans.narrow(event, label, start, stop):
-                    unmatched.append(
-                        {"event": event, "station": label, "side": "synthetic",
-                         "reason": "no time in common with the record"}
-                    )  # fmt: skip
-    return spans
-
-
-def _extents(ds: xr.Dataset):
-    first, last = (x.transpose("event", "station").values for x in extent(ds))
-    for i, event in enumerate(ds["event"].values.tolist()):
-        for j, label in enumerate(ds["station"].values.tolist()):
-            if np.isfinite(first[i, j]) and np.isfinite(last[i, j]):
-                yield event, label, float(first[i, j]), float(last[i, j])
-
-
-def _relabelled(ds: xr.Dataset, observed: list[xr.Dataset]) -> xr.Dataset:
-    """Synthetics under the labels of the records they belong to, the rest under their own."""
-    row_of: dict[str, int] = {}
-    for records in observed:
-        rows, labels = partners(records, ds)
-        row_of |= dict(zip(labels, rows, strict=True))
-    paired = set(row_of.values())
-    row_of |= {str(s): row for row, s in enumerate(ds["station"].values) if row not in paired}
-    return ds.isel(station=[*row_of.values()]).assign_coords(station=[*row_of])
-
-
-def _by_kind(ds: xr.Dataset) -> list[xr.Dataset]:
-    """Records in counts apart from those that came in physical units."""
-    if "counts" not in ds or not any(name in ds for name in MOTION):
-        return [ds]
-    return [ds.drop_vars([n for n in MOTION if n in ds]), ds.drop_vars("counts")]
-
-
-def _nearest_motion(ds: xr.Dataset, quantity: str) -> xr.Dataset:
-    """The waveform to start from: counts, or the ground motion nearest to the wanted one."""
-    here = [name for name in QUANTITIES if name in ds.data_vars]
-    motion = [name for name in MOTION if name in here]
-    if "counts" in here or not motion:
-        chosen = "counts" if "counts" in here else here[0]
+def _resolved(
+    freqmax: float | None, simulations: dict[str, list[xr.Dataset]], notes: list[str]
+) -> float:
+    """The upper corner for both sides: as given, or what the simulations' sampling can hold."""
+    rate = min(1 / sampling_interval(ds) for nodes in simulations.values() for ds in nodes)
+    trusted = float(_TRUSTED * rate / 2)
+    if freqmax is not None and freqmax < float(rate / 2):
+        return freqmax
+    if freqmax is None:
+        why = "no freqmax given"
     else:
-        chosen = min(motion, key=lambda n: abs(MOTION.index(n) - MOTION.index(quantity)))
-    return ds.drop_vars([name for name in here if name != chosen])
+        why = f"freqmax {freqmax:g} Hz is above the synthetics' Nyquist frequency"
+    notes.append(
+        f"{why}: both sides were low-passed at {trusted:g} Hz, 0.8 of it; give the frequency that "
+        "the simulation resolves"
+    )
+    return trusted
 
 
-def _usual_quantity(observed: list[xr.Dataset], synthetic: dict[str, list[xr.Dataset]]) -> str:
+def _usual_quantity(records: list[xr.Dataset], simulations: dict[str, list[xr.Dataset]]) -> str:
     kinds = {
         str(kind)
-        for ds in observed
+        for ds in records
         for kind in np.unique(ds["input_quantity"].values)
         if "counts" in ds
     }
-    nodes = observed or [ds for nodes in synthetic.values() for ds in nodes]
+    nodes = records or [ds for nodes in simulations.values() for ds in nodes]
     kinds |= {name for ds in nodes for name in MOTION if name in ds}
     return "acceleration" if kinds - {""} == {"acceleration"} else "velocity"
 

@@ -16,7 +16,7 @@ from dask.diagnostics import ProgressBar
 
 from .. import __version__, compute
 from ..errors import InputError, ParameterError
-from ..process.window import exists
+from ..products.peak_motion import COMBINATIONS
 from ..store.open import conversion_reports, open_store
 from ..store.write import write
 from ..views import (
@@ -111,7 +111,7 @@ def run_rapid_assessment(
         name = "map.png" if number == 0 else f"map_{model}.png"
         write_figure(plot_rapid_assessment(pictured, model=model), target(name))
     write_html_map(target("map.html"), product, thumbnails)
-    fit = fits.get(models[0]) if models else None
+    fit = fits[models[0]] if len(models) == 1 and models[0] in fits else None
     write_figure(plot_overlay(waveforms, fits=fit, events=events), target("waveforms.png"))
     write_geojson(to_geojson(product), target("stations.geojson"))
     table = to_table(product)
@@ -172,26 +172,29 @@ def _report(
         base: report for base, report in conversion_reports(store).items() if base in sides
     }
     rows = [row for report in conversions.values() for row in report["rows"]]
-    rejected = []
+    rejected = [
+        {"file": "", "trace": f"{r.station}{r.component}", "event": r.event, "side": r.side,
+         "status": "rejected", "reason": r.reason}
+        for r in assessment.rejected
+    ]  # fmt: skip
     used = 0
-    for side, parts in assessment.waveforms.items():
+    for side, parts in assessment.parts.items():
         measured = product[side].to_dataset()["pga"]
-        counted: set[tuple[str, str]] = set()
-        for ds in parts:
-            recorded = exists(ds)
-            for i, j in np.argwhere(recorded.values):
-                event, station = str(ds["event"].values[i]), str(ds["station"].values[j])
-                if (event, station) in counted:
-                    continue
-                counted.add((event, station))
-                values = measured.sel(event=event, station=station, component=ds["component"])
-                found = int(np.isfinite(values).sum())
-                used += found
-                if not found:
+        single = [c for c in measured["component"].values.tolist() if c not in COMBINATIONS]
+        for part in parts:
+            recorded = part["data_start"].notnull().sum("component").transpose("event", "station")
+            for i, j in np.argwhere(recorded.values > 0):
+                event, station = str(part["event"].values[i]), str(part["station"].values[j])
+                there = int(recorded.values[i, j])
+                values = measured.sel(event=event, station=station, component=single)
+                found = int(values.notnull().sum())
+                used += min(found, there)
+                if found < there:
                     rejected.append(
                         {"file": "", "trace": station, "event": event, "side": side,
                          "status": "rejected",
-                         "reason": "no value: no response, or no samples in the window"}
+                         "reason": f"{there - found} of {there} components without a value: no "
+                         "response, no azimuth, or no samples in the window"}
                     )  # fmt: skip
     everything = [*rows, *rejected]
     return {

@@ -8,7 +8,7 @@ import xarray as xr
 
 import pangeo_ces as ces
 from pangeo_ces.errors import ParameterError, SchemaError
-from pangeo_ces.process.window import cut_each, extent
+from pangeo_ces.process.window import cut_each
 
 
 def test_cut_keeps_both_ends(noise):
@@ -32,14 +32,6 @@ def test_cut_each(noise):
     np.testing.assert_array_equal(ours.counts[0, 0].sel(time=slice(0.1, 2.0)), inside)
     assert ours.data_start[0, 0].values == pytest.approx(0.1)
     assert ours.data_end[0, 0].values == pytest.approx(2.0)
-
-
-def test_extent_is_what_all_components_have(noise):
-    ds = noise(1000)
-    ds["data_start"][0, 0] = [0.0, 1.0, 0.5]
-    ds["data_end"][0, 0] = [9.0, 8.0, np.nan]
-    start, stop = extent(ds)
-    assert float(start[0, 0]) == 1.0 and float(stop[0, 0]) == 8.0
 
 
 def labelled(ds: xr.Dataset, stations: list[str], events: list[str]) -> xr.Dataset:

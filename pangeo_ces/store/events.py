@@ -53,10 +53,10 @@ def to_rows(events: list[Event]) -> list[dict[str, Any]]:
 
 def from_rows(rows: list[dict[str, Any]]) -> list[Event]:
     """The inverse of :func:`to_rows`."""
-    return [
-        Event(**{key: math.nan if value is None else value for key, value in row.items()})
-        for row in rows
+    known: list[dict[str, Any]] = [
+        {key: math.nan if value is None else value for key, value in row.items()} for row in rows
     ]
+    return [Event(**row) for row in known]
 
 
 def events_of(catalog: Catalog) -> list[Event]:

@@ -8,11 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import re
 import sys
-import types
-import typing
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -21,6 +17,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from . import __version__
+from .commands import plain, recipe_command
 from .errors import CesError
 
 OUT, ERR = Console(), Console(stderr=True)
@@ -171,7 +168,7 @@ def operators(name: str | None, as_json: bool) -> None:
         return
     table = Table("operator", "what it does", "needs")
     for key, entry in sorted(chosen.items()):
-        table.add_row(key, _escape(_plain(entry.doc)), ", ".join(entry.needs))
+        table.add_row(key, _escape(plain(entry.doc)), ", ".join(entry.needs))
     OUT.print(table)
 
 
@@ -206,137 +203,6 @@ def apply_(
     parameters = dict(_setting(item) for item in settings)
     apply(name, store, [node, *others], output, parameters, cluster=cluster, overwrite=overwrite)
     _say(f"wrote {output}")
-
-
-def _recipe_command(name: str, function: Callable[..., Any], doc: str) -> click.Command:
-    """A command whose options are the keyword parameters of a recipe."""
-    hints = typing.get_type_hints(function)
-    parameters = {
-        p.name: p.replace(annotation=hints.get(p.name, str))
-        for p in inspect.signature(function).parameters.values()
-        if p.kind is p.KEYWORD_ONLY
-    }
-    descriptions = _numpydoc_parameters(function)
-
-    def callback(**values: Any) -> None:
-        from .workflow.run import run_rapid_assessment
-
-        source, output, preset, cluster = (
-            values.pop(key) for key in ("input", "output", "preset", "cluster")
-        )
-        quiet, strict, as_json = (values.pop(key) for key in ("quiet", "strict", "json"))
-        given = {key: value for key, value in values.items() if value is not None}
-        chosen = {key: _typed(parameters[key], value) for key, value in given.items()}
-        outcome = run_rapid_assessment(
-            source,
-            output,
-            preset=preset,
-            cluster=cluster,
-            progress=_watched(quiet or as_json),
-            **chosen,
-        )
-        if as_json:
-            click.echo(json.dumps(outcome.report))
-        else:
-            _print_outcome(outcome)
-        if strict and outcome.report["counts"]["rejected"]:
-            raise SystemExit(1)
-
-    options: list[click.Parameter] = [
-        click.Option(["--input"], required=True, metavar="STORE", help="Store with event windows."),
-        click.Option(["--output"], required=True, metavar="DIR", help="Folder for the results."),
-        click.Option(["--cluster"], help="Where to compute: a name under ces.clusters."),
-        click.Option(["--preset"], default="default", show_default=True, help="default or dare."),
-    ]
-    for key, parameter in parameters.items():
-        default = "" if parameter.default is None else f"  [default: {_shown(parameter.default)}]"
-        options.append(
-            click.Option(
-                [f"--{key.replace('_', '-')}", key],
-                metavar=_metavar(parameter),
-                help=descriptions.get(key, "") + default,
-            )
-        )
-    flags = {
-        "strict": "Exit with 1 if anything was rejected.",
-        "json": "Print the report as JSON.",
-        "quiet": "No progress bars.",
-    }
-    for flag, text in flags.items():
-        options.append(click.Option([f"--{flag}"], is_flag=True, help=text))
-    return click.Command(name, params=options, callback=callback, help=doc)
-
-
-def _typed(parameter: inspect.Parameter, text: str) -> Any:
-    """An option's text as the recipe's annotation wants it; ``none`` for None, commas for lists."""
-    annotation = _without_none(parameter.annotation)
-    if text.lower() == "none" and annotation is not parameter.annotation:
-        return None
-    origin = typing.get_origin(annotation)
-    flag = f"--{parameter.name.replace('_', '-')}"
-    try:
-        if annotation is bool:
-            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[
-                text.lower()
-            ]
-        if annotation in (int, float, str):
-            return annotation(text)
-        if origin is typing.Literal:
-            if text not in typing.get_args(annotation):
-                raise ValueError(f"use one of {', '.join(typing.get_args(annotation))}")
-            return text
-        item = typing.get_args(annotation)[0]
-        return tuple(item(part) for part in text.split(",") if part.strip())
-    except (KeyError, ValueError) as error:
-        raise click.BadParameter(f"{text!r}: {error}", param_hint=flag) from None
-
-
-def _metavar(parameter: inspect.Parameter) -> str:
-    annotation = _without_none(parameter.annotation)
-    names = {bool: "YES|NO", int: "INTEGER", float: "NUMBER", str: "TEXT"}
-    if typing.get_origin(annotation) is typing.Literal:
-        return "|".join(typing.get_args(annotation))
-    return names.get(annotation, "A,B,…")
-
-
-def _without_none(annotation: Any) -> Any:
-    """``X`` of ``X | None``."""
-    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
-        return annotation
-    return next(kind for kind in typing.get_args(annotation) if kind is not types.NoneType)
-
-
-def _plain(text: str) -> str:
-    """A docstring's text without its markup."""
-    return re.sub(r":\w+:`~?(?:pangeo_ces\.)?([^`]*)`|``([^`]*)``", r"\1\2", text)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        return ",".join(f"{item:g}" for item in value)
-    return (
-        {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-    )
-
-
-def _numpydoc_parameters(function: Callable[..., Any]) -> dict[str, str]:
-    """Parameter texts of a numpydoc docstring."""
-    lines = (inspect.getdoc(function) or "").splitlines()
-    try:
-        start = lines.index("Parameters") + 2
-    except ValueError:
-        return {}
-    found: dict[str, str] = {}
-    names: list[str] = []
-    for line in lines[start:]:
-        if line.startswith("---") or line in ("Returns", "Raises", "Notes"):
-            break
-        if line and not line.startswith(" "):
-            names = [part.strip() for part in line.split(",")]
-        elif line.strip():
-            for name in names:
-                found[name] = f"{found.get(name, '')} {line.strip()}".strip()
-    return {name: _plain(text) for name, text in found.items()}
 
 
 def _setting(item: str) -> tuple[str, Any]:
@@ -416,9 +282,21 @@ def _size(count: float) -> str:
 
 def _add_recipes() -> None:
     from .workflow.rapid_assessment import rapid_assessment
+    from .workflow.run import run_rapid_assessment
 
-    doc = (inspect.getdoc(rapid_assessment) or "").partition("\n")[0]
-    run.add_command(_recipe_command("rapid-assessment", rapid_assessment, doc))
+    def assess(store: str, output: str, *, as_json: bool, quiet: bool, strict: bool,
+               **options: Any) -> None:  # fmt: skip
+        outcome = run_rapid_assessment(
+            store, output, progress=_watched(quiet or as_json), **options
+        )
+        if as_json:
+            click.echo(json.dumps(outcome.report))
+        else:
+            _print_outcome(outcome)
+        if strict and outcome.report["counts"]["rejected"]:
+            raise SystemExit(1)
+
+    run.add_command(recipe_command("rapid-assessment", rapid_assessment, assess))
 
 
 if "run" in sys.argv[1:3] or "pytest" in sys.modules:

@@ -327,14 +327,20 @@ def _write(root: zarr.Group, path: str, ds: xr.Dataset) -> None:
     """Small variables of a group, added to what it has."""
     there = dict(root[path].attrs) if path in root else {}
     there.pop("coordinates", None)  # xarray's own, written anew
-    ds = ds.assign_attrs({**there, **ds.attrs})
+    ds = exact_encoding(ds.assign_attrs({**there, **ds.attrs}))
+    ds.to_zarr(root.store, group=_inside(root, path), mode="a", consolidated=False, zarr_format=3)
+
+
+def exact_encoding(ds: xr.Dataset) -> xr.Dataset:
+    """Forget how variables were stored before; origin times to the nanosecond."""
+    ds = ds.copy()
     for name in ds.variables:
         ds[name].encoding = {}
     if "origin_time" in ds.variables:
         ds["origin_time"].encoding = {
             "units": "nanoseconds since 1970-01-01T00:00:00", "dtype": "int64",
         }  # fmt: skip
-    ds.to_zarr(root.store, group=_inside(root, path), mode="a", consolidated=False, zarr_format=3)
+    return ds
 
 
 def _inside(root: zarr.Group, path: str) -> str:

@@ -9,7 +9,7 @@ import xarray as xr
 from ..conventions import VERSION
 from ..errors import StoreError
 from ..timeaxis import time_index
-from .finalise import COMPLETE
+from .finalise import COMPLETE, exact_encoding
 from .urls import root_group, zarr_store
 
 
@@ -48,7 +48,6 @@ def write(
 
 def _encode(ds: xr.Dataset) -> xr.Dataset:
     """Replace the lazy time axis by the attributes it is made of."""
-    ds = ds.copy()
     if "time" in ds.xindexes:
         axis = time_index(ds).transform
         first = axis.offset / axis.interval
@@ -57,10 +56,4 @@ def _encode(ds: xr.Dataset) -> xr.Dataset:
             first_sample=int(first) if first.denominator == 1 else str(first),
             time_origin=axis.origin,
         )
-    for name in ds.variables:
-        ds[name].encoding = {}
-    if "origin_time" in ds.variables:
-        ds["origin_time"].encoding = {
-            "units": "nanoseconds since 1970-01-01T00:00:00", "dtype": "int64",
-        }  # fmt: skip
-    return ds
+    return exact_encoding(ds)

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import obspy
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import pangeo_ces as ces
@@ -54,6 +54,8 @@ def several(draw):
 )
 @given(several(), st.booleans())
 def test_exact(listed, make_trace, catalog_of, traces, windows):
+    # At 0.1 Hz some traces start more than half an hour after the event: rightly no part of it.
+    assume(not windows or traces[0][0] >= 1)
     made = [make_trace(data, start, rate) for rate, start, data, _ in traces]
     number = next(COUNTER)
     name = f"f{number}.list"

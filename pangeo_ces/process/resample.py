@@ -13,7 +13,7 @@ from ..blocks import map_blocks
 from ..conventions import QUANTITIES, quantity_of
 from ..errors import ParameterError
 from ..registry import operator
-from ..timeaxis import NANO, sampling_interval, time_coords, time_index
+from ..timeaxis import NANO, time_coords, time_index
 from ._runs import records, runs
 from ._waveform import replace
 
@@ -129,8 +129,3 @@ def _lanczos(x, start, stop, first, step, a, result):
             weights += weight
         # The truncated kernel does not quite sum to one; make a constant stay a constant.
         result[k] = total / weights
-
-
-def common_rate(*datasets: xr.Dataset) -> Fraction:
-    """The lowest sampling rate (Hz) among Datasets."""
-    return min(1 / sampling_interval(ds) for ds in datasets)

@@ -1,0 +1,1 @@
+"""Raw bytes from data centres and disks, kept by content and staged as numbered versions."""

@@ -1,0 +1,1 @@
+"""Static STAC catalogues of stores and archives."""

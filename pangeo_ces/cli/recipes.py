@@ -1,0 +1,64 @@
+"""Verbs that run recipes, generated from their signatures."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from .output import print_rows, say, watched
+from .signatures import recipe_command
+
+
+@click.group()
+def run() -> None:
+    """Run a recipe."""
+
+
+@click.command()
+@click.option("--output", default="demo-output", show_default=True, help="Folder for the results.")
+@click.option("--cluster", help="Where to compute: a name under ces.clusters.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+def demo(output: str, cluster: str | None, quiet: bool) -> None:
+    """Three German earthquakes, recorded and simulated, from files to maps.  No network needed."""
+    from ..workflow.demo import demo as call
+
+    outcome = call(output, cluster=cluster, progress=watched(quiet), say=say)
+    _print_outcome(outcome)
+
+
+def _print_outcome(outcome: Any) -> None:
+    counts = outcome.report["counts"]
+    say(", ".join(f"{number} {what}" for what, number in counts.items()) + " (traces; unmatched: "
+        "stations and events)")  # fmt: skip
+    print_rows([(r["status"], r["file"], r["trace"], r["reason"]) for r in outcome.report["rows"]
+                if r["status"] != "ignored"])  # fmt: skip
+    for row in outcome.report["unmatched"][:10]:
+        say(f"unmatched: {row['station']} of {row['event']}: {row['reason']}")
+    if len(outcome.report["unmatched"]) > 10:
+        say(f"… and {len(outcome.report['unmatched']) - 10} more in report.json")
+    for note in outcome.report["notes"]:
+        say(f"note: {note}")
+    for path in outcome.files:
+        say(f"  {path}")
+
+
+def _rapid_assessment() -> click.Command:
+    from ..workflow.rapid_assessment import rapid_assessment
+    from ..workflow.run import run_rapid_assessment
+
+    def assess(store: str, output: str, *, as_json: bool, quiet: bool, strict: bool,
+               **options: Any) -> None:  # fmt: skip
+        outcome = run_rapid_assessment(store, output, progress=watched(quiet or as_json), **options)
+        if as_json:
+            click.echo(json.dumps(outcome.report))
+        else:
+            _print_outcome(outcome)
+        if strict and outcome.report["counts"]["rejected"]:
+            raise SystemExit(1)
+
+    return recipe_command("rapid-assessment", rapid_assessment, assess)
+
+
+run.add_command(_rapid_assessment())

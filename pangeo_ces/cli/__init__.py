@@ -18,11 +18,25 @@ from .output import ERR, escape
 #: Verb -> module and name of its command; imported when first asked for, since some are slow to.
 _VERBS = {
     "apply": "operators:apply_",
+    "catalog": "catalog:catalog",
+    "checkout": "archives:checkout",
     "convert": "stores:convert",
+    "convert-finalise": "stores:convert_finalise",
+    "convert-init": "stores:convert_init",
+    "convert-partition": "stores:convert_partition",
     "demo": "recipes:demo",
+    "diff": "versions:diff",
+    "export": "exchange:export",
+    "gc": "versions:gc",
+    "history": "versions:history",
+    "import": "versions:import_",
     "inspect": "stores:inspect_",
     "operators": "operators:operators",
+    "plan": "stores:plan",
     "run": "recipes:run",
+    "serve-fdsn": "serve:serve_fdsn",
+    "stage": "archives:stage",
+    "tag": "versions:tag",
 }
 
 

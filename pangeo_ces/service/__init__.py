@@ -1,1 +1,1 @@
-"""What is served over HTTP."""
+"""A data centre over HTTP: FDSN web services from stores and archives."""

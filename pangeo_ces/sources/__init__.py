@@ -12,7 +12,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from ..errors import InputError
-from . import archive, strong_motion, synthetics
+from . import archive, asdf, mseed, specfem_bundles, strong_motion, synthetics
 from .base import Problem, Site, Source, SourceFile, Trace, exact_interval
 
 __all__ = [
@@ -33,7 +33,10 @@ def _plugins() -> list[Source]:
 
 
 #: Asked in this order; the first that matches reads the file.
-SOURCES: list[Source] = [*_plugins(), synthetics.SOURCE, strong_motion.SOURCE, archive.SOURCE]
+SOURCES: list[Source] = [
+    *_plugins(), synthetics.SOURCE, specfem_bundles.SOURCE, asdf.SOURCE, strong_motion.SOURCE,
+    mseed.SOURCE, archive.SOURCE,
+]  # fmt: skip
 
 
 def source_for(file: SourceFile) -> Source | None:

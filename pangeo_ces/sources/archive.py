@@ -1,4 +1,4 @@
-"""What archives and data centres hand out: every waveform format ObsPy reads from bytes.
+"""What archives and data centres hand out beside miniSEED: what ObsPy reads from bytes.
 
 ObsPy's sniffers are asked for the formats below only.  Its ``PICKLE`` plug-in would run code found
 in a file; ``Q`` and ``CSS`` need a second file; ``SEGY``, ``SU``, ``SEG2`` and ``WAV`` carry no
@@ -27,28 +27,23 @@ from obspy.core.util.misc import buffered_load_entry_point
 
 from ..errors import FormatError
 from .base import Site, SourceFile, Trace, exact_interval
-from .salvage import Report, plain, read_obspy, record_length, salvage
+from .salvage import Report, plain, read_obspy
 
 FORMATS = (
-    "MSEED", "SAC", "KNET", "GSE2", "GSE1", "SLIST", "TSPAIR", "SH_ASC", "AH", "GCF",
+    "SAC", "GSE2", "GSE1", "SLIST", "TSPAIR", "SH_ASC", "AH", "GCF",
     "KINEMETRICS_EVT", "REFTEK130", "SACXY",
 )  # fmt: skip
 #: Files so called are waveforms to their owner: what cannot be read is rejected, not ignored.
-SUFFIXES = (".mseed", ".msd", ".miniseed", ".mseed2", ".mseed3", ".seed", ".sac", ".gse", ".gse2")
+SUFFIXES = (".sac", ".gse", ".gse2")
 HEAD = 1 << 15
 EARLIEST = -2_208_988_800 * 10**9  # 1900-01-01
 LATEST = 2**63  # nanoseconds since 1970 fit into 64 bits until 2262
-
-_KNET_AXES = {"NS": (0.0, 0.0), "EW": (90.0, 0.0), "UD": (0.0, -90.0)}
 
 #: How ObsPy's warnings read in a report; an empty reason is left out.
 _REASONS = (
     (r"Sample spacing read from SAC", ""),
     (r"No channel code specified", "no channel code in the file: stream and channel numbers used"),
-    (r"Unmatched raw value|maximum strictly allowed|not match the number parsed", ""),
-    (r"Record with offset=0 has a fractional second", ""),
-    (r"Data integrity check for (\w+) failed", r"\1 check value differs: samples may be wrong"),
-    (r"(?i).*word order.*", "headers and data disagree about the byte order"),
+    (r"Unmatched raw value", ""),
     (r"No event trailer", "no event trailer: the file may be truncated"),
     (r"Calibration factor set to 0", "calibration factor is zero"),
 )
@@ -112,12 +107,10 @@ def describe(head: bytes) -> str:
         return "an HTML page (a server's error message?), not a waveform: download it again"
     if text[:1] == b"<":
         return "XML, not a waveform: give it as stations or events"
-    if head[:3] == b"MS\x03":
-        return "miniSEED 3 is not supported: convert it to miniSEED 2 with mseedconvert"
     if head[:4] == b"PK\x03\x04" or head[257:262] == b"ustar":
         return "an archive of files: unpack it first"
     if head[:8] == b"\x89HDF\r\n\x1a\n":
-        return "HDF5 (ASDF?), not supported: export the waveforms as miniSEED"
+        return "HDF5, but no ASDF and no seismograms of SPECFEM: export them as miniSEED"
     if head[6:7] in (b"V", b"A", b"S") and head[:6].isdigit():
         return "SEED without waveforms (dataless): give it as stations"
     sample = head[:1000]
@@ -137,7 +130,7 @@ def _sniffers() -> tuple[tuple[str, Callable], ...]:
     )
 
 
-def _format(content: bytes) -> str | None:
+def recognise(content: bytes) -> str | None:
     """The format ObsPy should read this as; its sniffers fail in many ways on foreign bytes."""
     if content[:4] in (b"P\0\0\0", b"\0\0\0P", b"KP\0\0") and b" " in content[4:84]:
         return "SEISAN"  # ObsPy recognises it by name of a local file only
@@ -156,42 +149,35 @@ def _is_alphanumeric_sac(content: bytes) -> bool:
 
 
 class ArchiveSource:
-    """Reads miniSEED, SAC, GSE, SEISAN, K-NET, AH, GCF and more, through ObsPy."""
+    """Reads SAC, GSE, SEISAN, AH, GCF and more, through ObsPy."""
 
     name = "archive"
 
     def matches(self, file: SourceFile) -> bool:
         stem = file.name.lower().removesuffix(".gz").removesuffix(".bz2")
-        return stem.endswith(SUFFIXES) or _format(peek(file)) is not None
+        return stem.endswith(SUFFIXES) or recognise(peek(file)) is not None
 
     def read(self, file: SourceFile, *, samples: bool, report: Report) -> list[Trace]:
         content = unpack(file.content)
-        form = _format(content)
+        form = recognise(content)
         if form is None:
             raise FormatError(describe(content))
-        broken = ""
         try:
             found, messages = read_obspy(content, form, samples)
         except Exception as error:
-            found, messages, broken = [], [], plain(error)
-        skipped = any("Not a SEED record" in m or "Last record only" in m for m in messages)
-        skipped |= form == "MSEED" and len(content) % max(record_length(content[:4096]), 1) > 0
-        if form == "MSEED" and (broken or skipped):
-            found = salvage(content, samples, report)
-        elif broken:
-            raise FormatError(f"damaged {form} file ({broken}): copy it again")
-        else:
-            for message in filter(None, map(_reason, messages)):
-                report("", message)
+            raise FormatError(f"damaged {form} file ({plain(error)}): copy it again") from error
+        for message in filter(None, map(_reason, messages)):
+            report("", message)
         traces = []
         for trace in found:
             problem = unusable(trace)
             if problem:
                 report(trace.id, f"rejected: {problem}")
             else:
-                traces.append(_trace(trace, samples, report))
+                traces.append(_trace(trace, samples))
+                remark(traces[-1], report)
         if not found:
-            raise FormatError(f"no record of this {form} file can be read: copy it again")
+            raise FormatError(f"no trace in this {form} file can be read: copy it again")
         return traces
 
 
@@ -206,7 +192,7 @@ def unusable(trace: obspy.Trace) -> str:
     """Why a trace of ObsPy cannot become a time series, or an empty string."""
     stats = trace.stats
     kind = trace.data.dtype.kind if len(trace.data) else ""
-    if kind not in ("", "i", "u", "f") or stats.get("mseed", {}).get("encoding") == "ASCII":
+    if kind not in ("", "i", "u", "f"):
         return "text (a log record), not samples"
     if stats.npts < 1:
         return "no samples"
@@ -220,32 +206,35 @@ def unusable(trace: obspy.Trace) -> str:
     return ""
 
 
-def _trace(trace: obspy.Trace, samples: bool, report: Report) -> Trace:
+def remark(trace: Trace, report: Report) -> None:
+    """Report what is doubtful about a trace and kept all the same."""
+    data = trace.data
+    if data is not None and data.dtype.kind == "f":
+        bad = data.size - np.count_nonzero(np.isfinite(data))
+        if bad:
+            report(trace.id, f"{bad} of {data.size} samples are NaN or infinite: kept")
+    if not 0 <= trace.start < time.time_ns() + 86_400 * 10**9:
+        day = str(np.datetime64(trace.start, "ns"))[:10]
+        report(trace.id, f"starts on {day}: was the clock right?")
+
+
+def _trace(trace: obspy.Trace, samples: bool) -> Trace:
     stats = trace.stats
     network, station, location, channel = (
         str(stats[key]).strip() for key in ("network", "station", "location", "channel")
     )
-    data, quantity = None, "counts"
+    data = None
     if samples:
         data = np.ascontiguousarray(trace.data, dtype=trace.data.dtype.newbyteorder("="))
-        bad = data.size - np.count_nonzero(np.isfinite(data)) if data.dtype.kind == "f" else 0
-        if bad:
-            report(trace.id, f"{bad} of {data.size} samples are NaN or infinite: kept")
     start = stats.starttime.ns
-    if not 0 <= start < time.time_ns() + 86_400 * 10**9:
-        report(trace.id, f"starts on {str(np.datetime64(start, 'ns'))[:10]}: was the clock right?")
-    if "knet" in stats:  # ObsPy's calib is 0.01 times the scale factor: m/s² per count
-        quantity = "acceleration"
-        data = None if data is None else data * stats.calib
     delta = stats.sac.delta if "sac" in stats else stats.delta
     if np.float32(delta) == delta:  # a single-precision header, as SAC and AH have
         interval = sac_interval(np.float32(delta))
     else:
         interval = exact_interval(stats.sampling_rate, stats.delta)
     size = stats.npts if data is None else data.size
-    quality = str(stats.get("mseed", {}).get("dataquality", ""))
     return Trace(network, station, location, channel, start, interval, size, data,
-                 quantity, quality, site(trace))  # fmt: skip
+                 site=site(trace))  # fmt: skip
 
 
 def sac_interval(delta: np.float32) -> Fraction:
@@ -262,7 +251,7 @@ def sac_interval(delta: np.float32) -> Fraction:
 
 
 def site(trace: obspy.Trace) -> Site:
-    """Place and orientation from SAC and K-NET headers; all unknown for other formats."""
+    """Place and orientation from SAC headers; all unknown for other formats."""
     if "sac" in trace.stats:
         sac = trace.stats.sac
         keys = ("stla", "stlo", "stel", "stdp", "cmpaz", "cmpinc")
@@ -270,10 +259,6 @@ def site(trace: obspy.Trace) -> Site:
             float(sac.get(key, math.nan)) for key in keys
         )
         return Site(latitude, longitude, elevation, depth, azimuth, incidence - 90.0)
-    if "knet" in trace.stats:
-        knet = trace.stats.knet
-        azimuth, dip = _KNET_AXES.get(trace.stats.channel[:2], (math.nan, math.nan))
-        return Site(knet.stla, knet.stlo, knet.stel, azimuth=azimuth, dip=dip)
     return Site()
 
 

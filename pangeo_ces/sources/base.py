@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Protocol, runtime_checkable
 
@@ -61,6 +61,9 @@ class Trace:
         Coordinates and orientation from the file itself, where it has them.
     origin
         Origin time (ns) of the earthquake that a synthetic was computed for, where it is known.
+    dtype
+        What the samples have, or would have where only headers were read; ``None`` where those
+        do not tell.
     """
 
     network: str
@@ -75,6 +78,11 @@ class Trace:
     quality: str = ""
     site: Site = Site()
     origin: int | None = None
+    dtype: np.dtype | None = None
+
+    def __post_init__(self) -> None:
+        if self.data is not None:
+            self.dtype = self.data.dtype
 
     @property
     def id(self) -> str:
@@ -99,14 +107,26 @@ class Problem:
 
 @dataclasses.dataclass
 class SourceFile:
-    """A file named by path or fsspec URL; its bytes are read when asked for, and once."""
+    """A file named by path or fsspec URL; its bytes are read when asked for, and once.
+
+    Parameters
+    ----------
+    url
+        Where the bytes are.
+    called
+        What the file is called, where its address does not tell.
+    beside
+        URLs of the files around it by what they are called, where their addresses do not tell.
+    """
 
     url: str
     _content: bytes | None = dataclasses.field(default=None, repr=False)
+    called: str = ""
+    beside: Mapping[str, str] | None = dataclasses.field(default=None, repr=False)
 
     @property
     def name(self) -> str:
-        return posixpath.basename(self.url)
+        return posixpath.basename(self.called or self.url)
 
     @property
     def content(self) -> bytes:
@@ -121,6 +141,10 @@ class SourceFile:
 
     def sibling(self, relative: str) -> SourceFile | None:
         """The file at ``relative`` from this one's folder, if it exists."""
+        if self.beside is not None:
+            called = posixpath.normpath(posixpath.join(posixpath.dirname(self.called), relative))
+            known = self.beside.get(called)
+            return SourceFile(known, None, called, self.beside) if known else None
         fs, path = fsspec.core.url_to_fs(self.url)
         other = posixpath.normpath(posixpath.join(posixpath.dirname(path), relative))
         if not fs.exists(other):

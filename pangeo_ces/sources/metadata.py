@@ -18,7 +18,7 @@ from obspy.core import event as oe
 from obspy.core.inventory import Inventory, Network, Station
 
 from ..errors import FormatError, InputError
-from . import locate
+from . import asdf, locate
 from .archive import unpack
 from .base import Problem, SourceFile
 from .salvage import listen
@@ -33,8 +33,8 @@ def read_inventory(urls: Paths) -> Inventory:
     Parameters
     ----------
     urls
-        Paths, folders, globs or fsspec URLs of StationXML, dataless SEED, RESP, FDSN station text
-        or SPECFEM ``STATIONS`` (stations without channels; degrees and metres).
+        Paths, folders, globs or fsspec URLs of StationXML, dataless SEED, RESP, FDSN station text,
+        ASDF or SPECFEM ``STATIONS`` (stations without channels; degrees and metres).
 
     Raises
     ------
@@ -43,7 +43,7 @@ def read_inventory(urls: Paths) -> Inventory:
     """
     fix = "give --stations FILE with StationXML or dataless SEED"
     merged = Inventory(networks=[], source="pangeo_ces")
-    for url, content in _documents(urls, fix):
+    for url, content in _documents(urls, "StationXML", fix):
         try:
             part = _specfem_inventory(content) or _parse(obspy.read_inventory, content)
         except (Exception, SystemExit) as error:
@@ -64,7 +64,7 @@ def read_catalog(urls: Paths, report: Callable[[Problem], None] | None = None) -
     ----------
     urls
         Paths, folders, globs or fsspec URLs of QuakeML, CMTSOLUTION, GeoJSON or ``event.json`` of
-        the USGS, or another format ObsPy reads.
+        the USGS, ASDF, or another format ObsPy reads.
     report
         Called with every event that has no usable origin; without it they are warned of.
 
@@ -75,7 +75,7 @@ def read_catalog(urls: Paths, report: Callable[[Problem], None] | None = None) -
     """
     fix = "give --event FILE with QuakeML or CMTSOLUTION"
     events: list[oe.Event] = []
-    for url, content in _documents(urls, fix):
+    for url, content in _documents(urls, "QuakeML", fix):
         try:
             found = _events(content)
         except (Exception, SystemExit) as error:
@@ -94,7 +94,8 @@ def read_catalog(urls: Paths, report: Callable[[Problem], None] | None = None) -
     return oe.Catalog(sorted(events, key=lambda event: event.preferred_origin().time))
 
 
-def _documents(urls: Paths, fix: str) -> Iterable[tuple[str, bytes]]:
+def _documents(urls: Paths, kind: str, fix: str) -> Iterable[tuple[str, bytes]]:
+    """Every file with its content; for an ASDF file, every document of the kind within it."""
     seen: set[str] = set()
     for item in [urls] if isinstance(urls, str | Path) else urls:
         try:
@@ -109,11 +110,12 @@ def _documents(urls: Paths, fix: str) -> Iterable[tuple[str, bytes]]:
             seen.add(url)
             try:
                 content = unpack(SourceFile(url).content)
+                inside = asdf.documents(content, kind)
             except (OSError, FormatError) as error:
                 raise InputError(f"{url} cannot be read ({_cause(error)}): {fix}") from error
             if not content.strip():
                 raise InputError(f"{url} is empty: {fix}")
-            yield url, content
+            yield from ((url, document) for document in inside or [content])
 
 
 def _parse(reader: Callable[..., Any], content: bytes) -> Any:

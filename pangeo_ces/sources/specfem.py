@@ -1,4 +1,4 @@
-"""The documents of a SPECFEM run that its seismograms need: CMTSOLUTION, STATIONS, Par_file."""
+"""Readers of the documents of a SPECFEM run: CMTSOLUTION, STATIONS, Par_file and the log."""
 
 from __future__ import annotations
 
@@ -116,6 +116,11 @@ def read_parameters(content: bytes) -> dict[str, str]:
     lines = (line.partition("#")[0] for line in content.decode("utf-8", "replace").splitlines())
     pairs = (line.partition("=") for line in lines if "=" in line)
     return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def read_log(content: bytes) -> str:
+    """The solver's ``output_solver.txt``."""
+    return content.decode("latin-1")
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""Strong-motion text formats ObsPy lacks: ESM/ITACA, CSMIP/CISN, COSMOS and SCEC BBP.
+"""Strong-motion text formats: ESM/ITACA, CSMIP/CISN, COSMOS, K-NET and SCEC BBP.
 
 All give acceleration, velocity or displacement in SI units as float64, and sites from their
 headers.  A processed CSMIP record gives three traces per sensor, told apart by their quantity.
@@ -18,16 +18,19 @@ import numpy as np
 from ..errors import FormatError
 from .archive import describe, fraction, nanoseconds, peek, unpack
 from .base import Site, SourceFile, Trace
+from .knet import MARK, read_knet
 from .salvage import Report
 
 GRAVITY = 9.80665  # CSMIP writes 980.665 cm/s² into its headers
 _QUANTITIES: dict[str, dict[str, float]] = {
     "acceleration": {
         "cm/s^2": 0.01, "cm/s/s": 0.01, "cm/s2": 0.01, "cm/sec2": 0.01, "cm/sec/sec": 0.01,
-        "gal": 0.01, "m/s^2": 1.0, "m/s/s": 1.0, "g": GRAVITY, "mg": GRAVITY / 1000,
+        "gal": 0.01, "m/s^2": 1.0, "m/s/s": 1.0, "m/s**2": 1.0, "m s-2": 1.0,
+        "g": GRAVITY, "mg": GRAVITY / 1000,
     },
-    "velocity": {"cm/s": 0.01, "cm/sec": 0.01, "m/s": 1.0},
+    "velocity": {"cm/s": 0.01, "cm/sec": 0.01, "m/s": 1.0, "m s-1": 1.0},
     "displacement": {"cm": 0.01, "m": 1.0},
+    "pressure": {"pa": 1.0, "hpa": 100.0},
     "counts": {"counts": 1},
 }  # fmt: skip
 _AXES = {"N": (0.0, 0.0), "E": (90.0, 0.0), "Z": (0.0, -90.0)}
@@ -45,7 +48,7 @@ _COSMOS_DATA = re.compile(r"\s*(\d+)\s+\w+ pts,.*?units\s*=\s*([\w/^]+)")
 _COSMOS_HEAD = re.compile(rb"[^\n]{0,60}\(Format v[\d.]+ with \d+ text lines\)")
 
 
-def _units(text: str) -> tuple[str, float]:
+def si_units(text: str) -> tuple[str, float]:
     """Quantity of a unit, and its factor to SI."""
     unit = text.strip().lower()
     for quantity, factors in _QUANTITIES.items():
@@ -94,7 +97,7 @@ def read_esm(file: SourceFile, lines: list[str], report: Report) -> Iterator[Tra
     kind = header.get("DATA_TYPE", "")
     if "SPECTRUM" in kind:
         raise FormatError(f"{kind.lower()}, not a waveform: leave it out")
-    quantity, factor = _units(header.get("UNITS", ""))
+    quantity, factor = si_units(header.get("UNITS", ""))
     stream = header.get("STREAM", "")
     azimuth, dip = _AXES.get(stream[-1:], (math.nan, math.nan))
     latitude, longitude, elevation, depth = (
@@ -130,7 +133,7 @@ def read_csmip(file: SourceFile, lines: list[str], report: Report) -> Iterator[T
         elif match := _CSMIP_DATA.match(line):
             head = "\n".join(lines[begin : begin + 25])
             count = int(match[1] or match[4])
-            quantity, factor = _units((match[3] or match[6]).rstrip("."))
+            quantity, factor = si_units((match[3] or match[6]).rstrip("."))
             data = _column(lines[number + 1 :], count, line) * factor
             interval = Fraction(match[2]) if match[2] else Fraction(1, int(match[5]))
             network, station, location, channel, site = _csmip_channel(head)
@@ -182,7 +185,7 @@ def read_cosmos(file: SourceFile, lines: list[str], report: Report) -> Iterator[
         elif match := _COSMOS_DATA.match(line):
             head = lines[begin : begin + 13]
             count = int(match[1])
-            quantity, factor = _units(match[2])
+            quantity, factor = si_units(match[2])
             data = _column(lines[number + 1 :], count, line) * factor
             interval = (
                 Fraction(str(reals[61])) / 1000 if reals[61] > 0 else Fraction(str(reals[33]))
@@ -209,7 +212,7 @@ def read_bbp(file: SourceFile, lines: list[str], report: Report) -> Iterator[Tra
     """
     head = "\n".join(line for line in lines if line.startswith("#"))
     units = re.search(r"units=\s*(\S+)", head) or re.search(r"\(([^()]+)\)\s*$", head, re.MULTILINE)
-    quantity, factor = _units(units[1] if units else "")
+    quantity, factor = si_units(units[1] if units else "")
     rows = [line for line in lines if line.strip() and not line.startswith("#")]
     table = np.loadtxt(rows, ndmin=2) if rows else np.empty((0, 4))
     if table.shape[1] != 4 or len(table) < 2:
@@ -242,11 +245,13 @@ def _bbp_place(file: SourceFile, head: str, station: str) -> tuple[float, float]
     return math.nan, math.nan
 
 
-_READERS = {"esm": read_esm, "csmip": read_csmip, "cosmos": read_cosmos, "bbp": read_bbp}
+_READERS = {
+    "esm": read_esm, "csmip": read_csmip, "cosmos": read_cosmos, "bbp": read_bbp, "knet": read_knet,
+}  # fmt: skip
 
 
 class StrongMotionSource:
-    """Reads ESM/ITACA, CSMIP/CISN V1 and V2, COSMOS and SCEC BBP text files."""
+    """Reads ESM/ITACA, CSMIP/CISN V1 and V2, COSMOS, K-NET and SCEC BBP text files."""
 
     name = "strong-motion"
 
@@ -281,6 +286,8 @@ class StrongMotionSource:
 def _family(name: str, head: bytes) -> str:
     if head.startswith(b"EVENT_NAME:"):
         return "esm"
+    if head.startswith(MARK):
+        return "knet"
     if _COSMOS_HEAD.match(head):
         return "spectra" if b"spectra" in head[:60].lower() else "cosmos"
     if re.match(rb"(Corrected|Uncorrected) accelerogram", head, re.IGNORECASE):

@@ -1,4 +1,8 @@
-"""From files to a store: scan, lay out, write partitions, finalise."""
+"""From files to the next version of a store: plan, begin, write partitions, finish.
+
+:func:`convert` does it all with Dask.  The same steps, one by one, are for a job array without a
+scheduler that lives as long as the conversion.
+"""
 
 from __future__ import annotations
 
@@ -7,53 +11,61 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import dask
-import obspy
+import fsspec
+import zarr
 from dask.diagnostics import ProgressBar
 
-from .. import config, conventions
-from ..errors import FormatError, InputError, ParameterError, StoreError
-from ..sources import expand
-from ..sources.base import Problem, SourceFile, Trace
-from ..sources.metadata import read_catalog, read_inventory
+from ..conventions import VERSION
+from ..errors import InputError, ParameterError, StoreError
+from ..sources.base import Problem, SourceFile
 from ..sources.specfem import PLACES
-from . import events as event_axis
-from . import finalise, layout, partition
-from .channels import Channels
+from . import finalise, repo
+from .arrange import Arrangement, arrange, base_of
+from .codecs import PROFILES
+from .plan import Plan, describe
 from .reader import READER
 from .report import Report
-from .urls import root_group
+from .scan import Scan, scan
+from .urls import storage_fault
+from .work import Work, run_partition
 
 Paths = str | Path | Sequence[str | Path]
 _KIND = re.compile(r"observed|synthetic/[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def convert(
-    inputs: Paths,
+    inputs: Paths | Plan,
     store: str | os.PathLike[str],
     *,
     stations: Paths | None = None,
     event: Paths | None = None,
     as_: str = "observed",
     name: str = "main",
+    profile: str = "core",
     overwrite: bool = False,
+    tag: str | None = None,
     progress: bool = False,
     report: Report | None = None,
 ) -> Report:
-    """Put waveform files, their stations and their earthquakes into one Zarr store.
+    """Put waveform files, their stations and their earthquakes into the next version of a store.
 
     Parameters
     ----------
     inputs
-        Files, folders, globs or fsspec URLs: miniSEED, SAC, K-NET, COSMOS, ESM, GSE2, SPECFEM3D …
+        Files, folders, globs or fsspec URLs: miniSEED, SAC, ASDF, K-NET, COSMOS, ESM, GSE2,
+        SPECFEM3D …; a staged archive, as ``archive@3``; or a :class:`Plan`, which has all
+        parameters but ``overwrite`` and ``tag``.
     store
         Path or URL (``s3://bucket/prefix``, ``memory://name``) of the store; made or added to.
     stations
-        StationXML, dataless SEED or STATIONS.  May be left out for formats that carry coordinates.
+        StationXML, dataless SEED or STATIONS.  May be left out for formats that carry coordinates
+        and for archives that hold station metadata.
     event
         QuakeML or CMTSOLUTION.  With it, records become event windows; without it, continuous
         data.  SPECFEM's own CMTSOLUTION is found beside its seismograms.
@@ -61,8 +73,12 @@ def convert(
         ``observed`` or ``synthetic/NAME``.
     name
         Name of the window set, below ``windows/``.
+    profile
+        How samples are compressed where they are new: ``core`` or ``archive``.
     overwrite
-        Replace a group that holds something else.
+        Begin the group anew instead of adding to it; earlier versions keep what it held.
+    tag
+        Name for the version that comes of it.
     progress
         Show a progress bar.
     report
@@ -78,241 +94,328 @@ def convert(
     InputError
         When an input does not exist, metadata are missing, or nothing could be used.
     StoreError
-        When the group exists with other content and ``overwrite`` is not set.
+        When another version was published meanwhile, or the storage fails.
 
     Notes
     -----
-    Running it again on the same input changes nothing.  A run that was killed leaves a group
-    marked incomplete, which cannot be opened; the same call makes it whole.
+    Traces that the store holds already are left as they are, and only shards with something new
+    are written: the result is the same as if all had been converted at once.  Files that are
+    called the same and have other bytes than before replace what came of them.  Readers see the
+    new version when it is whole, or not at all.  A run that was killed goes on where it was when
+    the same call is made again.
 
     Examples
     --------
     >>> report = convert(pangeo_ces.samples.path("german_events/observed"), "memory://doc",
     ...     stations=pangeo_ces.samples.path("german_events/stations.xml"),
     ...     event=pangeo_ces.samples.path("german_events/events.xml"))
-    >>> report.traces_read, report.nodes
-    (42, ['windows/main/observed/20Hz'])
+    >>> report.traces_read, report.nodes, report.version
+    (42, ['windows/main/observed/20Hz'], 1)
     """
-    url = os.fspath(store)
-    _check(as_, name)
     report = report if report is not None else Report()
-    report.store = url
-    # Metadata first: an unreadable inventory should not cost a scan of all waveforms.
-    inventory = read_inventory(stations) if stations is not None else None
-    files, problems = expand([inputs] if isinstance(inputs, str | Path) else inputs)
-    report.rows += problems
-    if not files:
-        raise InputError(_nothing(report))
-    catalog = read_catalog(event, report.rows.append) if event is not None else None
-    if catalog is None and as_ != "observed":
-        catalog = read_catalog(_cmtsolutions(files), report.rows.append)
-    given = event_axis.events_of(catalog) if catalog is not None else None
-    found, read = _scan(files, Channels(inventory), report, progress)
-    base = f"windows/{name}/{as_}"
-    events = None
-    if given is None:
-        base, nodes = "continuous", layout.continuous(found) if found else []
-        _note_epochs(found, files, report)
-    else:
-        events = event_axis.merge(finalise.stored_events(url, name), given)
-        found, assigned = _assign(found, events, files, report, as_ != "observed")
-        nodes = layout.windows(base, found, assigned, events) if found else []
-    if not nodes:
-        raise InputError(_nothing(report))
-    fingerprint = _fingerprint(read, given, inventory, as_, name)
-    if finalise.is_converted(url, base, fingerprint):
-        report.unchanged = True
-        report.nodes = [node.path for node in nodes]
-        report.traces_used = len(found)
+    report.store = os.fspath(store)
+    if not isinstance(inputs, Plan):
+        inputs = _plan(inputs, stations, event, as_, name, profile, progress, report)
+    job = begin(inputs, store, overwrite=overwrite, tag=tag, report=report)
+    if job is None:
         return report
-    root = finalise.prepare(root_group(url, "a"), base, name, events, nodes, overwrite, fingerprint)
-    tasks = []
-    for node in nodes:
-        _, shard = node.chunks(config.get_bytes("shard-bytes"))
-        tasks += [
-            (node, part) for part in partition.partitions(url, node, shard, dict(enumerate(read)))
-        ]
+    waiting = sorted(set(range(job.partitions)) - job.work.done())
     with ProgressBar() if progress else nullcontext():
-        written = dask.compute(*(dask.delayed(partition.write)(part) for _, part in tasks))
-    READER.clear()
-    for node in nodes:
-        parts = [w for (owner, _), w in zip(tasks, written, strict=True) if owner is node]
-        finalise.write_tables(root, node, parts, read, [file.url for file in files], report)
-    report.nodes = [node.path for node in nodes]
-    used = {(p.file, p.number) for node in nodes for p in node.placements}
-    lost = {
-        (node.placements[number].file, node.placements[number].number)
-        for (node, _), w in zip(tasks, written, strict=True)
-        for number in w.failed
-    }
-    report.traces_used = len(used - lost)
-    if not report.traces_used:
+        dask.compute(*(dask.delayed(run_partition)(job.work, number) for number in waiting))
+    return publish(job, report)
+
+
+def plan(
+    inputs: Paths,
+    *,
+    stations: Paths | None = None,
+    event: Paths | None = None,
+    as_: str = "observed",
+    name: str = "main",
+    profile: str = "core",
+    store: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> Plan:
+    """What :func:`convert` would do: files are looked through, nothing is written.
+
+    Parameters
+    ----------
+    store
+        Where it is to go; what it holds already is left out.
+    inputs, stations, event, as_, name, profile, progress
+        As for :func:`convert`.
+
+    Returns
+    -------
+    Plan
+        To be looked at, written as JSON (``plan.write("plan.json")``), and given to
+        :func:`convert`.
+
+    Examples
+    --------
+    >>> found = plan(pangeo_ces.samples.path("german_events/observed"),
+    ...     stations=pangeo_ces.samples.path("german_events/stations.xml"),
+    ...     event=pangeo_ces.samples.path("german_events/events.xml"))
+    >>> found.totals()["partitions"], found.nodes[0]["dims"]["station"]
+    (3, 5)
+    """
+    report = Report()
+    found = _plan(inputs, stations, event, as_, name, profile, progress, report)
+    root = _newest(repo.split_version(store)[0]) if store is not None else None
+    _describe(found, arrange(found, root, False, report))
+    return found
+
+
+@dataclasses.dataclass
+class Job:
+    """A conversion that was begun."""
+
+    work: Work
+    plan: Plan
+    arrangement: Arrangement
+    draft: repo.Draft
+    partitions: int
+    overwrite: bool
+    tag: str | None
+
+
+def begin(
+    found: Plan,
+    store: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    tag: str | None = None,
+    report: Report | None = None,
+) -> Job | None:
+    """Prepare the next version of a store: its axes, its arrays, the list of partitions.
+
+    ``None`` when the store holds all of it already.  A conversion of the same plan that was begun
+    before and not finished is gone on with.
+    """
+    report = report if report is not None else Report()
+    address, version = repo.split_version(store)
+    if version:
+        raise ParameterError(f"{address}@{version}: versions never change, leave out @{version}")
+    report.store = address
+    if tag:
+        repo.check_tag(repo.find(address), address, tag)
+    root = _newest(address)
+    arrangement = arrange(found, root, overwrite, report)
+    report.nodes = [node.path for node in arrangement.nodes]
+    if not report.traces_used and not arrangement.dropped:
         raise InputError(_nothing(report))
-    now = event_axis.to_rows(finalise.stored_events(url, name))
-    if events is not None and now != event_axis.to_rows(events):
+    work = Work(address, _identity(found, overwrite))
+    idle = not overwrite and not arrangement.changed
+    if root is not None and idle and finalise.holds_metadata(root, arrangement):
+        _abandon(work)
+        report.unchanged = True
+        return None
+    parts = arrangement.partitions()
+    state = work.state()
+    repository = repo.find(address)
+    tip = repository.lookup_branch(repo.MAIN) if repository is not None else ""
+    if state is not None and state["base"] == tip and state["partitions"] == len(parts):
+        draft = repo.Draft.resume(address, work.branch, tip, state["draft"])
+        if draft is not None:
+            return Job(work, found, arrangement, draft, len(parts), overwrite, tag)
+    work.clear()
+    draft = repo.Draft.begin(address, work.branch)
+    if draft.base != tip and tip:
+        raise StoreError(f"another version of {address} was published meanwhile: run this again")
+    with storage_fault(address):
+        finalise.prepare(draft.session, arrangement, found.profile, overwrite)
+        snapshot = draft.checkpoint()
+    files = {
+        number: (origin.url, origin.name, origin.sha256)
+        for number, origin in enumerate(arrangement.origins)
+    }
+    work.keep("plan.json", found.to_json().encode())
+    work.keep("begun.json", json.dumps({"overwrite": overwrite, "tag": tag}).encode())
+    work.begin(draft.base, snapshot, files, parts)
+    return Job(work, found, arrangement, draft, len(parts), overwrite, tag)
+
+
+def under_way(store: str | os.PathLike[str]) -> Work:
+    """The conversion into a store that was begun and not finished.
+
+    Raises
+    ------
+    StoreError
+        When there is none, or more than one.
+    """
+    address, _ = repo.split_version(store)
+    fs, folder = fsspec.core.url_to_fs(f"{address.rstrip('/')}.work")
+    fs.invalidate_cache()
+    names = [path.rstrip("/").rpartition("/")[2] for path in fs.ls(folder, detail=False)] if (
+        fs.exists(folder)
+    ) else []  # fmt: skip
+    begun = [work for work in (Work(address, name) for name in names) if work.state() is not None]
+    if len(begun) != 1:
+        what = "no conversion is" if not begun else f"{len(begun)} conversions are"
+        raise StoreError(f"{what} under way into {address}: begin one with ces convert-init")
+    return begun[0]
+
+
+def finish(store: str | os.PathLike[str], report: Report | None = None) -> Report:
+    """Publish a conversion all of whose partitions are written.
+
+    Raises
+    ------
+    StoreError
+        When partitions are missing: their numbers are named.
+    """
+    report = report if report is not None else Report()
+    work = under_way(store)
+    found = Plan.from_json(work.document("plan.json"))
+    begun = json.loads(work.document("begun.json"))
+    job = begin(found, store, overwrite=begun["overwrite"], tag=begun["tag"], report=report)
+    if job is None:
+        return report
+    missing = sorted(set(range(job.partitions)) - work.done())
+    if missing or job.work != work:
+        few = ", ".join(map(str, missing[:10])) + (" …" if len(missing) > 10 else "")
         raise StoreError(
-            f"another conversion changed the events of windows/{name} meanwhile: run this one again"
+            f"{len(missing)} of {job.partitions} partitions are not written ({few}): run ces "
+            "convert-partition for them, then this again"
         )
-    finalise.write_metadata(root, base, inventory, catalog, report)
-    finalise.complete(root, base, fingerprint)
+    return publish(job, report)
+
+
+def publish(job: Job, report: Report) -> Report:
+    """Make the next version of a conversion all of whose partitions are written.
+
+    Raises
+    ------
+    StoreError
+        When another version was published since it was begun.
+    """
+    with storage_fault(job.work.address):
+        results = []
+        forks = []
+        for number in range(job.partitions):
+            written, fork = job.work.result(number)
+            results.append(written)
+            forks.append(fork)
+        session = job.draft.session
+        if forks:
+            session.merge(*forks)
+        READER.clear()
+        finalise.write(session, job.arrangement, results, report)
+    if not report.traces_used and not job.arrangement.dropped:
+        job.draft.discard()
+        job.work.clear()
+        raise InputError(_nothing(report))
+    message = f"convert {report.traces_used} traces to {job.arrangement.base}"
+    facts: dict[str, Any] = {
+        "group": job.arrangement.base,
+        "profile": job.plan.profile,
+        "files": report.files_read,
+        "traces": report.traces_used,
+        "rejected": report.count("rejected"),
+        "partitions": job.partitions,
+    }
+    version = job.draft.publish(message, facts, job.tag)
+    report.version = version.number
+    job.work.clear()
     return report
 
 
-def _check(as_: str, name: str) -> None:
+def _plan(
+    inputs: Paths,
+    stations: Paths | None,
+    event: Paths | None,
+    as_: str,
+    name: str,
+    profile: str,
+    progress: bool,
+    report: Report,
+) -> Plan:
+    _check(as_, name, profile)
+    found = scan(inputs, progress=progress)
+    places = [*_listed(stations), *found.stations]
+    quakes = [*_listed(event)]
+    if not quakes and any(origin.name.startswith("windows/") for origin in found.origins):
+        quakes = found.events  # staged around these
+    if not quakes and as_ != "observed":
+        quakes = found.events or _cmtsolutions(found)
+    if not found.traces and not found.gone:
+        for problem in found.problems:
+            report.add(problem.file, problem.trace, problem.status, problem.reason)
+        raise InputError(_nothing(report))
+    return Plan(as_, name, profile, bool(quakes), places, quakes, found)
+
+
+def _listed(paths: Paths | None) -> list[str]:
+    if paths is None:
+        return []
+    return [os.fspath(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+
+
+def _check(as_: str, name: str, profile: str) -> None:
     if not _KIND.fullmatch(as_):
         raise ParameterError(f"as {as_!r}: use 'observed' or 'synthetic/NAME'")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ParameterError(f"window set {name!r}: use letters, digits, '.', '_' and '-'")
+    if profile not in PROFILES:
+        raise ParameterError(f"profile {profile!r}: use one of {', '.join(PROFILES)}")
 
 
-def _cmtsolutions(files: list[SourceFile]) -> list[str]:
+def _cmtsolutions(found: Scan) -> list[str]:
     """The CMTSOLUTION of every run among the files."""
-    found: dict[str, None] = {}
+    documents: dict[str, None] = {}
     folders: set[str] = set()
-    for file in files:
-        folder = file.url.rpartition("/")[0]
+    for origin in found.origins:
+        folder = origin.name.rpartition("/")[0]
         if folder in folders:
             continue
         folders.add(folder)
+        file = SourceFile(origin.url, None, origin.name, found.beside)
         for place in PLACES:
             if document := file.sibling(place.format("CMTSOLUTION")):
-                found[document.url] = None
+                documents[document.url] = None
                 break
-    if not found:
+    if not documents:
         raise InputError(
             "no event for these synthetics: give event=QUAKEML (--event), or put the CMTSOLUTION "
             "of the run into DATA/ beside its seismograms"
         )
-    return list(found)
+    return list(documents)
 
 
-def _scan(
-    files: list[SourceFile], channels: Channels, report: Report, progress: bool
-) -> tuple[list[layout.Found], list[tuple[str, str]]]:
-    """Usable traces of all files, and the url and checksum of each file."""
-    found: list[layout.Found] = []
-    read: list[tuple[str, str]] = []
-    seen: dict[tuple, str] = {}
-    for number, file in enumerate(_track(files, "reading", progress)):
-
-        def note(trace: str, reason: str, url: str = file.url) -> None:
-            status, _, said = reason.partition(": ")
-            if status == "rejected":
-                report.add(url, trace, "rejected", said)
-            else:
-                report.add(url, trace, "warning", reason)
-
-        try:
-            traces, checksum, _ = READER.read(file, note)
-        except FormatError as error:
-            report.add(file.url, "", "rejected", str(error))
-            read.append((file.url, ""))
-            continue
-        report.files_read += 1
-        report.traces_read += len(traces)
-        read.append((file.url, checksum))
-        for position, trace in enumerate(traces):
-            usable = _usable(trace, channels, file.url, seen, report)
-            if usable is not None:
-                found.append(dataclasses.replace(usable, file=number, number=position))
-    return found, read
-
-
-def _usable(
-    trace: Trace, channels: Channels, url: str, seen: dict[tuple, str], report: Report
-) -> layout.Found | None:
-    """A trace with its channel and dtype, or ``None`` and a row in the report."""
-    assert trace.data is not None
-    reason = layout.unplaceable(trace)
-    if not reason and not trace.samples:
-        reason = "no samples"
-    channel = reason or channels.find(trace)
-    if isinstance(channel, str):
-        report.add(url, trace.id, "rejected", channel)
+def _newest(address: str) -> zarr.Group | None:
+    """The root of the newest version, ``None`` where nothing is published."""
+    repository = repo.find(address)
+    if repository is None or not repo.versions(repository):
         return None
-    try:
-        dtype = partition.stored_dtype(trace.data)
-    except FormatError as error:
-        report.add(url, trace.id, "rejected", str(error))
-        return None
-    quantity = channel.quantity if trace.quantity == "counts" else trace.quantity
-    # Bytes in full: traces that agree in everything are one trace, found twice.
-    digest = hashlib.sha256(trace.data.tobytes()).digest()
-    key = (trace.id, quantity, trace.start, trace.interval, trace.data.dtype.str, digest)
-    if key in seen:
-        report.add(url, trace.id, "warning", f"the same trace is in {seen[key]}: stored once")
-        return None
-    seen[key] = url
-    for remark in channel.remarks:
-        report.add(url, trace.id, "warning", remark)
-    if quantity == "counts" and not channel.input_quantity and not channel.document:
-        report.add(url, trace.id, "warning", "no response: counts only, no ground motion from it")
-    header = dataclasses.replace(trace, data=None, quantity=quantity)
-    return layout.Found(-1, -1, header, channel, dtype, trace.data.dtype.name)
+    session = repo.reading(repository, address, "")
+    return zarr.open_group(session.store, mode="r", zarr_format=3)
 
 
-def _note_epochs(found: list[layout.Found], files: list[SourceFile], report: Report) -> None:
-    """A row where the metadata of a channel change: continuous data keep those of its start."""
-    first: dict[str, layout.Found] = {}
-    for item in sorted(found, key=lambda item: item.trace.start):
-        if first.setdefault(item.trace.id, item).channel != item.channel:
-            report.add(
-                files[item.file].url, item.trace.id, "warning",
-                "another epoch of the channel begins here: the response, orientation and "
-                "sensitivity of its first record are kept for all; convert epoch by epoch",
-            )  # fmt: skip
+def _describe(found: Plan, arrangement: Arrangement) -> None:
+    largest = max((origin.size for origin in found.scan.origins), default=0)
+    parts = arrangement.partitions()
+    found.nodes = [
+        describe(node, sum(part.path == node.path for part in parts), largest)
+        for node in arrangement.nodes
+    ]
 
 
-def _assign(
-    found: list[layout.Found],
-    events: list[event_axis.Event],
-    files: list[SourceFile],
-    report: Report,
-    synthetic: bool,
-) -> tuple[list[layout.Found], list[list[int]]]:
-    """The events of every trace; a row for those that belong to none."""
-    kept, assigned = [], []
-    for item in found:
-        start, end = item.trace.start, item.trace.end
-        if synthetic:
-            numbers = event_axis.simulated(events, start, end, item.trace.origin)
-        else:
-            numbers = event_axis.belongs(events, start, end)
-        if numbers:
-            kept.append(item)
-            assigned.append(numbers)
-        else:
-            report.add(
-                files[item.file].url, item.trace.id, "rejected",
-                f"starts {obspy.UTCDateTime(ns=item.trace.start)}: no event in it, within "
-                f"{event_axis.LONGEST_DELAY:.0f} s before it or {event_axis.LONGEST_LEAD:.0f} s "
-                "after it",
-            )  # fmt: skip
-    return kept, assigned
-
-
-def _fingerprint(
-    read: list[tuple[str, str]],
-    events: list[event_axis.Event] | None,
-    inventory: obspy.Inventory | None,
-    as_: str,
-    name: str,
-) -> str:
-    """Checksum of everything a conversion depends on."""
-    stations = finalise.stationxml(inventory).decode() if inventory is not None else ""
+def _identity(found: Plan, overwrite: bool) -> str:
+    """The same for the same conversion, whatever the store holds."""
     described = [
-        sorted(read), event_axis.to_rows(events or []), as_, name, conventions.VERSION,
-        re.sub("<Created>.*?</Created>", "", stations),  # when ObsPy wrote it, not what it says
+        base_of(found), found.profile, overwrite, VERSION, found.stations, found.event,
+        [(o.name, o.url, o.sha256) for o in found.scan.origins], found.scan.gone,
+        found.shapes(),
     ]  # fmt: skip
-    return hashlib.sha256(json.dumps(described).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:20]
 
 
-def _track(files: list[SourceFile], what: str, progress: bool) -> Iterable[SourceFile]:
-    if not progress:
-        return files
-    from rich.progress import track
-
-    return track(files, what)
+def _abandon(work: Work) -> None:
+    """Clean up after a run that was killed when all was published."""
+    work.clear()
+    repository = repo.find(work.address)
+    if repository is not None and work.branch in repository.list_branches():
+        repo.Draft(work.address, repository, work.branch, "").discard()
 
 
 def _nothing(report: Report) -> str:

@@ -1,81 +1,48 @@
-"""The parts of a store that one committer writes: groups, axes, tables, documents, the marker.
-
-A group is marked incomplete before its first sample is written and complete after its last table,
-so a reader never takes half a conversion for a whole one.
-"""
+"""The parts of a version that one committer writes: groups, axes, tables, documents."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator
 from typing import Any
 
+import icechunk
 import numpy as np
 import xarray as xr
 import zarr
-from obspy.core.event import Catalog
+from obspy import UTCDateTime
+from obspy.core.event import Catalog, ResourceIdentifier
 from obspy.core.inventory import Inventory
-from zarr.codecs import BloscCodec
 
-from .. import config
 from ..conventions import VARIABLES, VERSION
-from ..errors import StoreError
 from . import events as event_axis
-from .layout import Node, Placement
+from .arrange import Arrangement
+from .axes import coordinates
+from .codecs import compressors
+from .held import EVENTS, Held, waveform_groups
+from .layout import Node
 from .partition import Written, fill_value
 from .report import Report
-from .urls import array_of, dims_of, group_of, root_group
-
-COMPLETE, FINGERPRINT, EVENTS = "ces_complete", "ces_fingerprint", "ces_events"
-_CODEC = BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle")
-
-
-def stored_events(url: str, name: str) -> list[event_axis.Event]:
-    """The event axis of a window set, empty where there is none yet."""
-    try:
-        attrs: Any = root_group(url, "r")[f"windows/{name}"].attrs
-    except (StoreError, KeyError):
-        return []
-    return event_axis.from_rows(attrs.get(EVENTS, []))
-
-
-def is_converted(url: str, base: str, fingerprint: str) -> bool:
-    """Whether the group already holds just this."""
-    try:
-        attrs = root_group(url, "r")[base].attrs
-    except (StoreError, KeyError):
-        return False
-    return bool(attrs.get(COMPLETE)) and attrs.get(FINGERPRINT) == fingerprint
+from .tables import segments
+from .urls import array_of, dims_of, group_of
 
 
 def prepare(
-    root: zarr.Group,
-    base: str,
-    name: str,
-    events: list[event_axis.Event] | None,
-    nodes: list[Node],
-    overwrite: bool,
-    fingerprint: str,
-) -> zarr.Group:
-    """Make the groups, axes and empty arrays of all nodes."""
-    if base in root:
-        if root[base].attrs.get(COMPLETE) and not overwrite:
-            raise StoreError(
-                f"{base} is in this store already, from other files: choose another name, or "
-                "replace it with overwrite=True (--overwrite)"
-            )
-        del root[base]
-    root.attrs.update({"Conventions": f"CES-{VERSION}"})
-    group = root.require_group(base)
-    group.attrs.update({COMPLETE: False})
-    if events is not None:
-        _extend_events(root, f"windows/{name}", events)
-    for node in nodes:
-        _write(root, node.path, _axes(node))
-        target = group_of(root, node.path)
-        target.attrs.update(
+    session: icechunk.Session, arrangement: Arrangement, profile: str, overwrite: bool
+) -> None:
+    """Make the groups and arrays of all nodes as large as they will be."""
+    root = zarr.open_group(session.store, mode="a", zarr_format=3)
+    root.attrs["Conventions"] = f"CES-{VERSION}"
+    if overwrite and arrangement.base in root:
+        del root[arrangement.base]
+    base = root.require_group(arrangement.base)
+    for path in set(arrangement.held) - {node.path for node in arrangement.nodes}:
+        del root[path]
+    for node in arrangement.nodes:
+        group = base.require_group(node.path.rpartition("/")[2])
+        group.attrs.update(
             {
                 "Conventions": f"CES-{VERSION}",
                 "sampling_interval": str(node.interval),
@@ -83,203 +50,226 @@ def prepare(
                 "first_sample": node.first,
             }
         )
-        chunks, shards = node.chunks(config.get_bytes("shard-bytes"))
-        for quantity, dtype in node.dtypes().items():
-            target.create_array(
+        dtypes = node.dtypes()
+        for quantity in set(node.before.dtypes) - set(dtypes):
+            del group[quantity]
+        for quantity, dtype in dtypes.items():
+            if quantity in group and not node.is_rewritten(quantity):
+                _enlarge(session, node, array_of(group, quantity))
+                continue
+            group.create_array(
                 quantity,
                 shape=node.shape,
                 dtype=dtype,
-                chunks=chunks,
-                shards=shards,
+                chunks=node.chunks,
+                shards=node.shards,
                 fill_value=fill_value(dtype),
-                compressors=_CODEC,
                 dimension_names=node.dims,
                 attributes=dict(VARIABLES[quantity].attrs),
                 overwrite=True,
+                **compressors(profile, dtype),
             )
-    return root
 
 
-def write_tables(
-    root: zarr.Group,
-    node: Node,
-    parts: list[Written],
-    read: list[tuple[str, str]],
-    urls: list[str],
-    report: Report,
+def _enlarge(session: icechunk.Session, node: Node, array: zarr.Array[Any]) -> None:
+    """Make room behind what is there, and before it in whole shards; no sample is moved."""
+    array.resize(node.shape)
+    assert node.before.first is not None
+    earlier = (node.before.first - node.first) // node.shards[-1]
+    if earlier:
+        session.shift_array(f"/{array.path}", (*[0] * (len(node.shape) - 1), earlier))
+
+
+def write(
+    session: icechunk.Session, arrangement: Arrangement, results: list[Written], report: Report
 ) -> None:
-    """The segment table, the samples that had no place on the grid, ranges, problems."""
-    failed = {number: why for part in parts for number, why in part.failed.items()}
-    for number, why in failed.items():
-        placement = node.placements[number]
-        report.add(urls[placement.file], placement.trace.id, "rejected", why)
-    stored = [n for n in range(len(node.placements)) if n not in failed]
-    row = {number: i for i, number in enumerate(stored)}
-    spills = sorted(
-        ((row[n], begin, values) for part in parts for n, begin, values in part.spills),
-        key=lambda spill: spill[:2],
-    )
-    for number, _, values in spills:
-        placement = node.placements[stored[number]]
-        report.add(
-            urls[placement.file], placement.trace.id, "warning",
-            f"overlaps an earlier trace with different samples ({len(values)} kept beside the "
-            "grid)",
-        )  # fmt: skip
-    used = sorted({node.placements[n].file for n in stored})
-    order = {file: i for i, file in enumerate(used)}
-    table = _segments([node.placements[n] for n in stored], order)
-    table["source_url"] = ("source", np.array([read[file][0] for file in used], dtype=object))
-    table["source_sha256"] = ("source", np.array([read[file][1] for file in used], dtype=object))
-    columns = {
-        "spill_segment": [segment for segment, _, _ in spills],
-        "spill_begin": [begin for _, begin, _ in spills],
-        "spill_samples": [len(values) for _, _, values in spills],
+    """Tables, axes and documents, when all samples are written."""
+    root = zarr.open_group(session.store, mode="a", zarr_format=3)
+    if arrangement.events is not None:
+        _extend_events(root, arrangement)
+    parts = iter(results)
+    used: set[tuple[int, int]] = set()
+    for node in arrangement.nodes:
+        touched = arrangement.touched[node.path]
+        count = sum(part.path == node.path for part in arrangement.partitions())
+        mine = [next(parts) for _ in range(count)]
+        _report(arrangement, mine, report)
+        held = arrangement.held.get(node.path)
+        table = segments(node, held, touched, mine, arrangement.origins, report)
+        for number in {n for part in mine for n, _, _ in part.runs}:
+            found = node.placements[number].found
+            if found.row < 0:
+                used.add((found.source, found.number))
+        _replace(root, f"{node.path}/segments", table)
+        _write_axes(root, node, held)
+        _write_ranges(root, node, mine, whole=touched is None)
+    fresh = {
+        (place.found.source, place.found.number)
+        for node in arrangement.nodes
+        for place in node.placements
+        if place.found.row < 0
     }
-    for name, column in columns.items():
-        table[name] = ("spill", np.array(column, dtype="int64"))
-    loose = np.concatenate([v for _, _, v in spills]) if spills else np.empty(0, "int32")
-    table["spilled"] = ("spilled_sample", loose)
-    _write(root, f"{node.path}/segments", table)
+    report.traces_used -= len(fresh - used)
+    _replace(root, f"metadata/{arrangement.base}", _documents(root, arrangement, report))
+
+
+def holds_metadata(root: zarr.Group, arrangement: Arrangement) -> bool:
+    """Whether the store has these stations and events already."""
+    path = f"metadata/{arrangement.base}"
+    if path not in root:
+        return False
+    if arrangement.events is not None:
+        rows: Any = root[f"windows/{arrangement.name}"].attrs.get(EVENTS)
+        if rows != event_axis.to_rows(arrangement.events):
+            return False
+    known = _document(root, path, "stationxml")
+    return arrangement.inventory is None or (
+        known is not None
+        and _lines(known) == _lines(stationxml(_merged(known, arrangement.inventory)))
+    )
+
+
+def _report(arrangement: Arrangement, parts: list[Written], report: Report) -> None:
+    """What decoding found wrong with files, in the order of their names."""
+    rows = {
+        (arrangement.origins[file].name, trace, reason)
+        for part in parts
+        for file, trace, reason in part.problems
+    }
+    for name, trace, reason in sorted(rows):
+        status, _, said = reason.partition(": ")
+        if status == "rejected":
+            report.add(name, trace, "rejected", said)
+        else:
+            report.add(name, trace, "warning", reason)
+
+
+def _write_axes(root: zarr.Group, node: Node, held: Held | None) -> None:
+    group = group_of(root, node.path)
+    for name, array in list(group.arrays()):
+        if "time" not in dims_of(array):
+            del group[name]
+    _write(root, node.path, coordinates(node, held))
+
+
+def _write_ranges(root: zarr.Group, node: Node, parts: list[Written], whole: bool) -> None:
+    """Least and greatest sample of every quantity."""
     group = group_of(root, node.path)
     for quantity in node.dtypes():
         ranges = [part.ranges[quantity] for part in parts if quantity in part.ranges]
+        before: Any = group[quantity].attrs.get("actual_range")
+        if before and not whole:
+            ranges.append(tuple(before))
         if ranges:
             low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
             group[quantity].attrs["actual_range"] = [low, high]
 
 
-def write_metadata(
-    root: zarr.Group,
-    base: str,
-    inventory: Inventory | None,
-    catalog: Catalog | None,
-    report: Report,
-) -> None:
+def _documents(root: zarr.Group, arrangement: Arrangement, report: Report) -> xr.Dataset:
     """The documents, whole, beside what was drawn from them; and the report."""
-    documents = {}
-    if inventory is not None:
-        documents["stationxml"] = stationxml(inventory)
-    if catalog is not None:
-        stream = io.BytesIO()
-        catalog.write(stream, format="QUAKEML")
-        documents["quakeml"] = stream.getvalue()
-    path = f"metadata/{base}"
-    if path in root:
-        del root[path]
-    ds = xr.Dataset(
+    path = f"metadata/{arrangement.base}"
+    documents: dict[str, bytes] = {}
+    known = {name: _document(root, path, name) for name in ("stationxml", "quakeml")}
+    if arrangement.inventory is not None:
+        documents["stationxml"] = stationxml(_merged(known["stationxml"], arrangement.inventory))
+    elif known["stationxml"] is not None:
+        documents["stationxml"] = known["stationxml"]
+    if arrangement.catalog is not None:
+        documents["quakeml"] = quakeml(_all_events(known["quakeml"], arrangement.catalog))
+    return xr.Dataset(
         {
             name: (f"{name}_byte", np.frombuffer(text, "uint8"), {"media_type": "application/xml"})
             for name, text in documents.items()
         },
-        attrs={"report": json.dumps(report.to_dict())},
+        attrs={"report": json.dumps(report.stored())},
     )
-    _write(root, path, ds)
 
 
-def complete(root: zarr.Group, base: str, fingerprint: str) -> None:
-    """Mark a group as whole: the last write of a conversion."""
-    root[base].attrs.update({COMPLETE: True, FINGERPRINT: fingerprint})
+def _document(root: zarr.Group, path: str, name: str) -> bytes | None:
+    if f"{path}/{name}" not in root:
+        return None
+    return bytes(np.asarray(array_of(root, f"{path}/{name}")[:]))
+
+
+def _merged(known: bytes | None, new: Inventory) -> Inventory:
+    """What was known of stations, and what is known now in place of it."""
+    import obspy
+
+    if known is None:
+        return new
+    merged = obspy.read_inventory(io.BytesIO(known), format="STATIONXML")
+    for network in new:
+        mine = next((n for n in merged if _same(n, network)), None)
+        if mine is None:
+            merged.networks.append(network)
+            continue
+        for station in network:
+            old = next((s for s in mine if _same(s, station)), None)
+            if old is None:
+                mine.stations.append(station)
+                continue
+            replaced = {_epoch(channel) for channel in station}
+            kept = [channel for channel in old if _epoch(channel) not in replaced]
+            old.channels = kept + list(station)
+    return merged
+
+
+def _same(one: Any, other: Any) -> bool:
+    return (one.code, one.start_date) == (other.code, other.start_date)
+
+
+def _epoch(channel: Any) -> tuple[str, str, str]:
+    return channel.code, channel.location_code or "", str(channel.start_date)
+
+
+def _all_events(known: bytes | None, new: Catalog) -> Catalog:
+    import obspy
+
+    if known is None:
+        return new
+    ids = {str(event.resource_id) for event in new}
+    old = obspy.read_events(io.BytesIO(known), format="QUAKEML")
+    return Catalog([e for e in old if str(e.resource_id) not in ids] + list(new))
 
 
 def stationxml(inventory: Inventory) -> bytes:
-    """An inventory as StationXML."""
+    """An inventory as StationXML: the same text for the same content, whenever it is written."""
     stream = io.BytesIO()
-    inventory.write(stream, format="STATIONXML")
+    timeless = Inventory(inventory.networks, source="pangeo_ces", created=UTCDateTime(0))
+    timeless.write(stream, format="STATIONXML")
     return stream.getvalue()
 
 
-def _axes(node: Node) -> xr.Dataset:
-    """Coordinates of a node: labels, places, orientations, responses, extents."""
-    stations, components = len(node.stations), len(node.components)
-    shape: tuple[int, ...] = (stations, components)
-    dims: tuple[str, ...] = ("station", "component")
-    if node.events is not None:
-        shape, dims = (len(node.events), *shape), ("event", *dims)
-    station = {
-        n: np.full(stations, np.nan) for n in ("latitude", "longitude", "elevation", "depth")
-    }
-    names = ("azimuth", "dip", "sensitivity", "time_offset", "data_start", "data_end")
-    channel = {name: np.full(shape, np.nan) for name in names}
-    response_id = np.full(shape, -1, "int32")
-    input_quantity = np.full(shape, "", dtype=object)
-    recorded = np.full(shape, "", dtype=object)
-    documents: dict[str, int] = {}
-    for p in node.placements:
-        place: tuple[int, ...] = (p.station, p.component)
-        if node.events is not None:
-            place = (p.event, *place)
-        site = p.channel.site
-        for name, values in station.items():
-            if np.isnan(values[p.station]):
-                values[p.station] = getattr(site, name)
-        start = float((node.first + p.index) * node.interval)
-        end = float((node.first + p.index + max(p.trace.samples, 1) - 1) * node.interval)
-        if np.isnan(channel["data_start"][place]):
-            channel["azimuth"][place], channel["dip"][place] = site.azimuth, site.dip
-            channel["sensitivity"][place] = p.channel.sensitivity
-            channel["time_offset"][place] = float(p.offset)
-            channel["data_start"][place], channel["data_end"][place] = start, end
-            input_quantity[place] = p.channel.input_quantity
-            if p.channel.document:
-                response_id[place] = documents.setdefault(p.channel.document, len(documents))
-        names_here = {*str(recorded[place]).split(","), p.trace.quantity} - {""}
-        recorded[place] = ",".join(sorted(names_here))
-        channel["data_start"][place] = min(channel["data_start"][place], start)
-        channel["data_end"][place] = max(channel["data_end"][place], end)
-
-    def attrs(name: str) -> dict[str, str]:
-        return VARIABLES[name].attrs
-
-    coords: dict[str, Any] = {
-        "station": ("station", np.array(node.stations, dtype=object)),
-        "component": ("component", np.array(node.components, dtype=object)),
-        **{name: ("station", values, attrs(name)) for name, values in station.items()},
-        **{name: (dims, values, attrs(name)) for name, values in channel.items()},
-        "response_id": (dims, response_id, attrs("response_id")),
-        "input_quantity": (dims, input_quantity, attrs("input_quantity")),
-        "recorded": (dims, recorded, attrs("recorded")),
-    }
-    if documents:
-        coords["response_document"] = ("response", np.array([*documents], dtype=object))
-    ds = xr.Dataset(coords=coords)
-    if node.events is not None:
-        ds = ds.merge(event_axis.event_coords(node.events))
-        ds = ds.assign_coords(
-            event_axis.geometry(node.events, station["latitude"], station["longitude"])
-        )
-    return ds
+def quakeml(catalog: Catalog) -> bytes:
+    """A catalogue as QuakeML, likewise."""
+    stream = io.BytesIO()
+    ids = json.dumps([str(event.resource_id) for event in catalog])
+    name = f"smi:local/{hashlib.sha256(ids.encode()).hexdigest()[:32]}"
+    Catalog(list(catalog), resource_id=ResourceIdentifier(name)).write(stream, format="QUAKEML")
+    return stream.getvalue()
 
 
-def _segments(placements: list[Placement], order: dict[int, int]) -> xr.Dataset:
-    rows: dict[str, tuple[str, list]] = {
-        "event_number": ("int32", [p.event for p in placements]),
-        "station_number": ("int32", [p.station for p in placements]),
-        "component_number": ("int32", [p.component for p in placements]),
-        "start": ("int64", [p.trace.start for p in placements]),
-        "samples": ("int64", [p.trace.samples for p in placements]),
-        "index": ("int64", [p.index for p in placements]),
-        "segment_time_offset": ("float64", [float(p.offset) for p in placements]),
-        "source_number": ("int32", [order[p.file] for p in placements]),
-        "quantity": ("object", [p.trace.quantity for p in placements]),
-        "source_dtype": ("object", [p.source_dtype for p in placements]),
-        "quality": ("object", [p.trace.quality for p in placements]),
-    }
-    return xr.Dataset({n: ("segment", np.array(v, dtype=d)) for n, (d, v) in rows.items()})
+def _lines(text: bytes) -> list[bytes]:
+    """What StationXML says of the channels, whatever their order."""
+    return sorted(text.splitlines())
 
 
-def _extend_events(root: zarr.Group, path: str, events: list[event_axis.Event]) -> None:
-    """Bring the event axis of a window set, and of every group below it, to ``events``.
+def _extend_events(root: zarr.Group, arrangement: Arrangement) -> None:
+    """Bring the event axis of a window set, and of every other group below it, up to date.
 
-    Events are only ever appended, so no chunk moves.  The list in the attributes of the window
-    set is written last and at once: a run killed before that does the same again.
+    Events are only ever appended, so no chunk moves.
     """
+    assert arrangement.events is not None
+    path, events = f"windows/{arrangement.name}", arrangement.events
     top = root.require_group(path)
     rows = event_axis.to_rows(events)
     if top.attrs.get(EVENTS) == rows:
         return
     table = event_axis.event_coords(events)
-    for leaf in _waveform_groups(top):
+    mine = {node.path for node in arrangement.nodes}
+    for leaf in waveform_groups(top):
+        if leaf.path.removeprefix(f"{root.path}/") in mine:
+            continue
         _grow(leaf, len(events))
         place = [np.asarray(array_of(leaf, name)[:]) for name in ("latitude", "longitude")]
         _assign(leaf, table.assign_coords(event_axis.geometry(events, *place)))
@@ -315,12 +305,11 @@ def _missing(dtype: np.dtype) -> Any:
     return np.nan if dtype.kind == "f" else -1 if dtype.kind == "i" else ""
 
 
-def _waveform_groups(group: zarr.Group) -> Iterator[zarr.Group]:
-    for _, child in group.groups():
-        if "sampling_interval" in child.attrs:
-            yield child
-        else:
-            yield from _waveform_groups(child)
+def _replace(root: zarr.Group, path: str, ds: xr.Dataset) -> None:
+    """A group with just this."""
+    if path in root:
+        del root[path]
+    _write(root, path, ds)
 
 
 def _write(root: zarr.Group, path: str, ds: xr.Dataset) -> None:

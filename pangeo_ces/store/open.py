@@ -13,13 +13,16 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 import zarr
+from dask.base import tokenize
 
-from ..conventions import FLOAT32_EXACT, INT_FILL, VARIABLES, VERSION
+from ..conventions import VARIABLES, VERSION
 from ..errors import StoreError
 from ..timeaxis import time_coords
-from .finalise import COMPLETE
+from .samples import Samples
 from .urls import dims_of, group_of, root_group
 
+#: False on a group of plain Zarr while it is being written.
+COMPLETE = "ces_complete"
 #: Tables of a store that are not opened with it.
 _TABLES = ("segments", "metadata")
 #: Coordinates that are no rows of the conventions' table.
@@ -177,18 +180,10 @@ def _open_node(root: zarr.Group, path: str, group: zarr.Group) -> xr.Dataset:
 
 def _samples(array: zarr.Array[Any]) -> da.Array:
     """The array as Dask has it, counts decoded to floats."""
-    lazy = da.from_zarr(array, chunks=array.shards or array.chunks)
-    if array.dtype.kind != "i":
-        return lazy
-    actual: Any = array.attrs.get("actual_range", (0, 0))
-    low, high = actual
-    dtype = np.dtype("float32" if max(-low, high) <= FLOAT32_EXACT else "float64")
-    fill = INT_FILL[array.dtype.name]
-    # Dask keeps an argument called dtype to itself.
-    return lazy.map_blocks(_decode, fill=fill, kind=dtype.name, dtype=dtype)
-
-
-def _decode(block: np.ndarray, fill: int, kind: str) -> np.ndarray:
-    values = block.astype(kind)
-    values[block == fill] = np.nan
-    return values
+    blocks = array.shards or array.chunks
+    whole = tuple(min(n, length) for n, length in zip(blocks, array.shape, strict=True))
+    samples = Samples(array)
+    # The same store, version and array have the same name, so that graphs of it are shared.
+    name = f"samples-{tokenize(array.store, array.path, array.metadata)}"
+    meta = np.empty((0,) * array.ndim, samples.dtype)
+    return da.from_array(samples, chunks=whole, name=name, asarray=False, meta=meta)

@@ -4,160 +4,326 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 
 import numpy as np
+import zarr
 
 from ..conventions import FLOAT64_EXACT, INT_FILL
 from ..errors import FormatError
-from .layout import Node, Placement
-from .reader import READER
-from .urls import array_of, group_of, root_group
+from ..sources.base import Trace
+from ..timeaxis import NANO
+from .layout import Node
+from .urls import array_of
+
+#: Traces of a file, and what was wrong with it: (trace, reason).
+Fetch = Callable[[int], tuple[list[Trace], list[tuple[str, str]]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A trace, or the part of it in a partition; ``index`` counts from the node's first sample.
+
+    It is trace ``number`` of the node, and comes from ``file``, or from ``row`` of the previous
+    version's table.
+    """
+
+    number: int
+    file: int
+    row: int
+    id: str
+    start: int
+    samples: int
+    quantity: str
+    station: int
+    component: int
+    index: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Partition:
-    """One event and block of stations (and, continuous, one span of days) of one node."""
+    """One event (or none), block of stations and components and span of time of one node."""
 
-    store: str
     path: str
+    interval: str
     event: int | None
     stations: tuple[int, int]
+    components: tuple[int, int]
     first: int
     samples: int
-    components: int
     quantities: dict[str, str]
-    placements: dict[int, Placement]
-    files: dict[int, tuple[str, str]]
+    #: How many samples later than in the previous version everything is.
+    shift: int
+    pieces: list[Piece]
+
+    @property
+    def region(self) -> tuple[slice, ...]:
+        """Of the arrays of the node."""
+        region = (
+            slice(*self.stations),
+            slice(*self.components),
+            slice(self.first, self.first + self.samples),
+        )
+        return region if self.event is None else (slice(self.event, self.event + 1), *region)
+
+    def to_json(self) -> dict:
+        """As JSON has it."""
+        rows = [dataclasses.astuple(piece) for piece in self.pieces]
+        return {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "pieces": rows}
+
+    @classmethod
+    def from_json(cls, facts: dict) -> Partition:
+        """The inverse of :meth:`to_json`."""
+        pieces = [Piece(*row) for row in facts["pieces"]]
+        pairs = {name: tuple(facts[name]) for name in ("stations", "components")}
+        return cls(**{**facts, **pairs, "pieces": pieces})
 
 
 @dataclasses.dataclass
 class Written:
-    """What came of a partition; traces are named by their number among the node's placements.
+    """What came of a partition; traces are named by their number in the node.
 
-    ``spills`` are samples of overlapping traces that disagree with what the grid already holds:
-    trace, number of the first such sample in it, values.
+    ``runs`` are what was stored of each: (trace, first sample, end), counted in the trace.
+    ``spills`` are samples that the grid cannot hold, since it holds others: (trace, first sample,
+    values).  ``agreeing`` are traces all of whose samples were there before them.
     """
 
     ranges: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    runs: list[tuple[int, int, int]] = dataclasses.field(default_factory=list)
     spills: list[tuple[int, int, np.ndarray]] = dataclasses.field(default_factory=list)
-    failed: dict[int, str] = dataclasses.field(default_factory=dict)
+    agreeing: list[int] = dataclasses.field(default_factory=list)
+    problems: list[tuple[int, str, str]] = dataclasses.field(default_factory=list)
 
 
-def partitions(
-    store: str, node: Node, shard: tuple[int, ...], files: dict[int, tuple[str, str]]
-) -> Iterator[Partition]:
-    """All partitions of a node: whole shards, so that no two write the same object."""
-    block, span = shard[-3], shard[-1]
-    members: dict[tuple[int, int, int], dict[int, Placement]] = defaultdict(dict)
+def partitions(node: Node, touched: set[tuple[int, ...]] | None) -> Iterator[Partition]:
+    """The partitions of a node that are to be written: whole shards, so that no two write one
+    object.  ``touched`` are the shards with a change, ``None`` all."""
+    members: dict[tuple[int, ...], list[Piece]] = defaultdict(list)
     for number, placement in enumerate(node.placements):
-        last = placement.index + max(placement.trace.samples, 1) - 1
-        for piece in range(placement.index // span, last // span + 1):
-            key = (placement.event, placement.station // block, piece)
-            members[key][number] = placement
-    for (event, station, piece), placements in sorted(members.items()):
-        first = piece * span
+        found, trace = placement.found, placement.trace
+        piece = Piece(
+            number, found.source if found.row < 0 else -1, found.row, trace.id, trace.start,
+            trace.samples, trace.quantity, placement.station, placement.component,
+            placement.index,
+        )  # fmt: skip
+        for key in shards_of(node, placement.event, placement.station, placement.component,
+                             placement.index, trace.samples):  # fmt: skip
+            members[key].append(piece)
+    block, column, span = node.shards[-3:]
+    for key in sorted(members if touched is None else touched):
+        event, station, component, piece_of_time = key
+        first = piece_of_time * span
         yield Partition(
-            store=store,
             path=node.path,
+            interval=str(node.interval),
             event=None if node.events is None else event,
             stations=(station * block, min((station + 1) * block, len(node.stations))),
+            components=(component * column, min((component + 1) * column, len(node.components))),
             first=first,
             samples=min(span, node.samples - first),
-            components=len(node.components),
             quantities={name: str(dtype) for name, dtype in node.dtypes().items()},
-            placements=placements,
-            files={p.file: files[p.file] for p in placements.values()},
+            shift=0 if node.before.first is None else node.before.first - node.first,
+            pieces=members.get(key, []),
         )
 
 
-def write(partition: Partition) -> Written:
-    """Read the traces of a partition, put them on the grid, write its shards.
+def shards_of(
+    node: Node, event: int, station: int, component: int, index: int, samples: int
+) -> Iterator[tuple[int, ...]]:
+    """Keys of the shards that a trace lies in."""
+    block, column, span = node.shards[-3:]
+    for piece in range(index // span, (index + max(samples, 1) - 1) // span + 1):
+        yield event, station // block, component // column, piece
+
+
+def write(
+    partition: Partition,
+    group: zarr.Group,
+    before: zarr.Group | None,
+    spilled: Callable[[int], list[tuple[int, np.ndarray]]],
+    fetch: Fetch,
+) -> Written:
+    """Put the traces of a partition on the grid and write its shards.
 
     Where traces of a channel overlap, the first keeps the grid; samples of a later one that
     disagree are returned as spills, so that nothing is lost.
+
+    Parameters
+    ----------
+    group
+        The node being written.
+    before
+        The node in the previous version, for what it holds already.
+    spilled
+        The samples beside the grid of a row of the previous version.
+    fetch
+        Traces of a file by its number.
     """
     result = Written()
-    group = group_of(root_group(partition.store, "r+"), partition.path)
-    shape = (partition.stations[1] - partition.stations[0], partition.components, partition.samples)
-    region: tuple[slice, ...] = (
-        slice(*partition.stations),
-        slice(None),
-        slice(partition.first, partition.first + partition.samples),
-    )
-    if partition.event is not None:
-        region = (slice(partition.event, partition.event + 1), *region)
-    for quantity, dtype in partition.quantities.items():
-        array = array_of(group, quantity)
-        grid = np.full(shape, fill_value(np.dtype(dtype)), dtype)
+    shape = tuple(part.stop - part.start for part in partition.region[-3:])
+    reported: set[int] = set()
+    for quantity, name in partition.quantities.items():
+        dtype = np.dtype(name)
+        pieces = [piece for piece in partition.pieces if piece.quantity == quantity]
+        old = None
+        if before is not None and any(piece.row >= 0 for piece in pieces):
+            old = _held(partition, array_of(before, quantity))
+        grid = np.full(shape, fill_value(dtype), dtype)
         taken = np.zeros(shape, bool)
-        for number, placement in partition.placements.items():
-            if placement.trace.quantity == quantity:
-                try:
-                    data = _samples(partition, placement)
-                except FormatError as error:
-                    result.failed[number] = str(error)
-                    continue
-                _place(number, placement, data, partition, grid, taken, result)
-        if not taken.any():
-            continue
-        array[region] = grid if partition.event is None else grid[None]
-        present = grid[taken]
-        present = present[np.isfinite(present)]
-        if present.size:
-            result.ranges[quantity] = (float(present.min()), float(present.max()))
+        for piece in pieces:
+            if piece.row >= 0:
+                assert old is not None
+                runs = _stored(partition, piece, old, spilled(piece.row))
+            else:
+                traces, problems = fetch(piece.file)
+                runs = _read(piece, Fraction(partition.interval), traces)
+                if piece.file not in reported:
+                    reported.add(piece.file)
+                    result.problems += [(piece.file, *problem) for problem in problems]
+            fresh = [_place(piece, at, data, partition, grid, taken, result) for at, data in runs]
+            if fresh and not any(fresh):
+                result.agreeing.append(piece.number)
+        array = array_of(group, quantity)
+        array[partition.region] = grid if partition.event is None else grid[None]
+        if taken.any():
+            low, high = _range(grid, taken)
+            if low <= high:
+                result.ranges[quantity] = (low, high)
     return result
 
 
-def _samples(partition: Partition, placement: Placement) -> np.ndarray:
-    traces = READER.again(*partition.files[placement.file])
-    data = traces[placement.number].data
-    assert data is not None
-    return data
+def _held(partition: Partition, array: zarr.Array) -> np.ndarray:
+    """What the previous version holds where this partition is, undefined where it holds nothing."""
+    shape = [part.stop - part.start for part in partition.region]
+    held = np.zeros(shape, array.dtype)
+    there, here = [], []
+    moved = (*partition.region[:-1], _moved(partition.region[-1], -partition.shift))
+    for part, length in zip(moved, array.shape, strict=True):
+        low, high = max(part.start, 0), min(part.stop, length)
+        there.append(slice(low, max(high, low)))
+        here.append(slice(low - part.start, max(high, low) - part.start))
+    held[tuple(here)] = array[tuple(there)]
+    return held if partition.event is None else held[0]
+
+
+def _moved(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
+
+
+def _stored(
+    partition: Partition, piece: Piece, held: np.ndarray, spills: list[tuple[int, np.ndarray]]
+) -> list[tuple[int, np.ndarray]]:
+    """A trace of the previous version, as far as it lies in this partition."""
+    low, high = _inside(partition, piece.index, piece.samples)
+    row = held[piece.station - partition.stations[0], piece.component - partition.components[0]]
+    data = row[low:high].copy()
+    begin = low + partition.first - piece.index
+    for at, values in spills:
+        first, last = max(at, begin), min(at + len(values), begin + len(data))
+        if first < last:
+            data[first - begin : last - begin] = values[first - at : last - at]
+    return [(begin, data)] if len(data) else []
+
+
+def _read(piece: Piece, interval: Fraction, traces: list[Trace]) -> list[tuple[int, np.ndarray]]:
+    """What of a trace that headers promise its file really gives: (first sample, values)."""
+    near = [t for t in traces if t.id == piece.id and t.interval == interval]
+    for trace in near:
+        if trace.start == piece.start and trace.samples == piece.samples:
+            assert trace.data is not None
+            return [(0, trace.data)]
+    runs = []
+    for trace in near:
+        begin = round(Fraction(trace.start - piece.start, NANO) / interval)
+        if begin >= 0 and begin + trace.samples <= piece.samples:
+            assert trace.data is not None
+            runs.append((begin, trace.data))
+    return runs
+
+
+def _inside(partition: Partition, index: int, samples: int) -> tuple[int, int]:
+    """Limits of a trace in the time of a partition."""
+    low = max(index - partition.first, 0)
+    return low, max(low, min(index - partition.first + samples, partition.samples))
 
 
 def _place(
-    number: int,
-    placement: Placement,
+    piece: Piece,
+    at: int,
     data: np.ndarray,
     partition: Partition,
     grid: np.ndarray,
     taken: np.ndarray,
     result: Written,
-) -> None:
-    """Put one trace, or the part of it in this partition, on the grid."""
-    start = placement.index - partition.first
-    low, high = max(start, 0), min(start + len(data), partition.samples)
-    row = (placement.station - partition.stations[0], placement.component)
-    new = data[low - start : high - start].astype(grid.dtype)
+) -> bool:
+    """Put one run of samples, or the part of it in this partition, on the grid.
+
+    Returns whether any of them was not there before.
+    """
+    start = piece.index + at - partition.first
+    low, high = _inside(partition, piece.index + at, len(data))
+    if low == high:
+        return False
+    row = (piece.station - partition.stations[0], piece.component - partition.components[0])
+    new = data[low - start : high - start].astype(grid.dtype, copy=False)
     held, occupied = grid[row][low:high], taken[row][low:high]
-    both_nan = (held != held) & (new != new)
-    differs = np.flatnonzero(occupied & (held != new) & ~both_nan)
+    result.runs.append((piece.number, at + low - start, at + high - start))
+    if not occupied.any():
+        held[:] = new
+        wrong = _unwritable(new)
+    else:
+        wrong = (occupied & (held != new) & ~((held != held) & (new != new))) | _unwritable(new)
+        held[~occupied] = new[~occupied]
+    differs = np.flatnonzero(wrong)
     if differs.size:
         begin, end = int(differs[0]), int(differs[-1]) + 1
-        result.spills.append((number, low - start + begin, new[begin:end].copy()))
-    held[~occupied] = new[~occupied]
+        result.spills.append((piece.number, at + low - start + begin, new[begin:end].copy()))
+    known = bool(occupied.all()) and not differs.size
     occupied[:] = True
+    return not known
 
 
-def stored_dtype(data: np.ndarray) -> np.dtype:
-    """The dtype in which samples are stored exactly.
+def _unwritable(values: np.ndarray) -> np.ndarray:
+    """Whole numbers that mean a gap on the grid."""
+    if values.dtype.kind != "i":
+        return np.zeros(len(values), bool)
+    return values == fill_value(values.dtype)
+
+
+def _range(grid: np.ndarray, taken: np.ndarray) -> tuple[float, float]:
+    """Least and greatest sample; the first exceeds the second where there is none."""
+    low, high = np.inf, -np.inf
+    for row, there in zip(grid.reshape(-1, grid.shape[-1]), taken.reshape(-1, grid.shape[-1]),
+                          strict=True):  # fmt: skip
+        present = row if there.all() else row[there]
+        usual = np.isfinite(present) if present.dtype.kind == "f" else ~_unwritable(present)
+        present = present if usual.all() else present[usual]
+        if present.size:
+            low, high = min(low, float(present.min())), max(high, float(present.max()))
+    return low, high
+
+
+def stored_dtype(dtype: np.dtype, data: np.ndarray | None) -> np.dtype:
+    """The dtype in which samples are stored exactly; ``data`` may be unknown if it is a usual one.
 
     Raises
     ------
     FormatError
         When there is none: complex, text, or whole numbers of more than 53 bits.
     """
-    if data.dtype.kind == "f" and data.dtype.itemsize <= 8:
-        return np.dtype("float64" if data.dtype.itemsize == 8 else "float32")
-    if data.dtype.kind in "iu":
-        low, high = (int(data.min()), int(data.max())) if data.size else (0, 0)
-        if INT_FILL["int32"] < low and high < 2**31:
+    if dtype.kind == "f" and dtype.itemsize <= 8:
+        return np.dtype("float64" if dtype.itemsize == 8 else "float32")
+    if dtype.kind in "iu":
+        if dtype.itemsize < 4 or dtype == np.dtype("int32"):
+            return np.dtype("int32")
+        low, high = (int(data.min()), int(data.max())) if data is not None and data.size else (0, 0)
+        if INT_FILL["int32"] <= low and high < 2**31:
             return np.dtype("int32")
         if max(-low, high) <= FLOAT64_EXACT:
             return np.dtype("int64")
         raise FormatError("samples of more than 53 bits")
-    raise FormatError(f"samples of type {data.dtype}, not numbers")
+    raise FormatError(f"samples of type {dtype}, not numbers")
 
 
 def fill_value(dtype: np.dtype) -> int | float:

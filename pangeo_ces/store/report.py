@@ -26,6 +26,8 @@ class Report:
         Paths of the groups written.
     unchanged
         The store already held just this; nothing was written.
+    version
+        Number of the version that was published.
     """
 
     store: str = ""
@@ -35,6 +37,7 @@ class Report:
     rows: list[Problem] = dataclasses.field(default_factory=list)
     nodes: list[str] = dataclasses.field(default_factory=list)
     unchanged: bool = False
+    version: int | None = None
     _known: set[Problem] = dataclasses.field(default_factory=set, repr=False)
 
     def add(self, file: str, trace: str, status: str, reason: str) -> None:
@@ -60,8 +63,14 @@ class Report:
             "ignored": self.count("ignored"),
             "nodes": self.nodes,
             "unchanged": self.unchanged,
+            "version": self.version,
             "rows": [dataclasses.asdict(row) for row in self.rows],
         }
+
+    def stored(self) -> dict[str, Any]:
+        """What of it belongs into the store: the same wherever that is."""
+        facts = self.to_dict()
+        return {key: facts[key] for key in facts if key not in ("store", "unchanged", "version")}
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON to a path or URL."""

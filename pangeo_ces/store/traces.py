@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -13,12 +14,79 @@ import zarr
 
 from ..conventions import split_label
 from ..errors import StoreError
-from ..sources.base import Trace, nominal_rate
+from ..sources.base import Site, Trace
+from .events import Event
+from .held import spills_of, table_of
 from .open import open_store, waveforms
+from .streams import dataset_traces, obspy_trace
 from .urls import array_of, group_of, root_group
 
 if TYPE_CHECKING:
     import obspy
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """A trace in a store: what is known of it, and its samples when they are asked for.
+
+    Parameters
+    ----------
+    node
+        Path of its group, as in ``windows/main/observed/20Hz``.
+    header
+        The trace without its ``data``; its ``site`` is that of the store.
+    event
+        The earthquake whose window it is in; ``None`` in continuous data.
+    row
+        What tells it from all others of its node, whichever event it is stored for.
+    """
+
+    node: str
+    header: Trace
+    event: Event | None
+    row: tuple[Any, ...]
+    _array: zarr.Array[Any]
+    _where: tuple[int, ...]
+    _first: int
+    _dtype: str
+    _spills: tuple[tuple[int, np.ndarray], ...]
+
+    def samples(self, begin: int = 0, end: int | None = None) -> np.ndarray:
+        """Samples ``begin`` to ``end`` (exclusive), in the dtype of the file they came from."""
+        end = self.header.samples if end is None else end
+        where: Any = (*self._where, slice(self._first + begin, self._first + end))
+        data = np.asarray(self._array[where])
+        for at, values in self._spills:
+            low, high = max(at, begin), min(at + len(values), end)
+            if low < high:
+                data[low - begin : high - begin] = values[low - at : high - at]
+        return data.astype(self._dtype)
+
+    @property
+    def base(self) -> str:
+        """Path of what was converted together: that of the node without its rate."""
+        return self.node.rpartition("/")[0]
+
+
+def stored_traces(url: str | os.PathLike[str], path: str = "") -> Iterator[Stored]:
+    """Every trace of a store, without its samples; for each event that it is stored for.
+
+    Parameters
+    ----------
+    url
+        Path or URL of the store.
+    path
+        Node to read, with all below it; the whole store by default.
+    """
+    root = root_group(url, "r")
+    for node, ds in waveforms(open_store(url), path):
+        group = group_of(root, node)
+        if "segments" not in group:
+            raise StoreError(
+                f"{node} has no segment table, only converted records have one: use "
+                "ces.to_stream(dataset) on the opened node"
+            )
+        yield from _node_traces(node, group, ds)
 
 
 def read_traces(url: str | os.PathLike[str], path: str = "") -> Iterator[Trace]:
@@ -34,38 +102,60 @@ def read_traces(url: str | os.PathLike[str], path: str = "") -> Iterator[Trace]:
     path
         Node to read, with all below it; the whole store by default.
     """
-    root = root_group(url, "r")
-    tree = open_store(url)
-    for node, ds in waveforms(tree, path):
-        group = group_of(root, node)
-        if "segments" not in group:
-            raise StoreError(f"{node} has no segment table: only converted records have one")
-        yield from _node_traces(group, ds)
+    given: set[tuple[Any, ...]] = set()
+    for stored in stored_traces(url, path):
+        if stored.event is not None:
+            # A record with two origins in it is stored for both.
+            if (key := (stored.node, *stored.row)) in given:
+                continue
+            given.add(key)
+        yield dataclasses.replace(stored.header, data=stored.samples())
 
 
-def to_stream(url: str | os.PathLike[str], path: str = "") -> obspy.Stream:
-    """The traces of a store as an ObsPy Stream; see :func:`read_traces`.
+def to_stream(
+    source: str | os.PathLike[str] | xr.Dataset | xr.DataTree, path: str = ""
+) -> obspy.Stream:
+    """Waveforms as an ObsPy Stream.
+
+    Parameters
+    ----------
+    source
+        Path or URL of a store: its traces come back exactly as they were converted, overlaps and
+        dtype included.  Or an opened, possibly processed Dataset or DataTree: a trace for every
+        run of samples without a gap, in the units of the Dataset.
+    path
+        Node of a store or DataTree to take, with all below it; everything by default.
+
+    Returns
+    -------
+    obspy.Stream
+        With ``stats.coordinates`` (degrees, m) and ``stats.ces`` (quantity, units).  From a
+        Dataset also, in event windows, ``stats.distance`` (m), ``stats.back_azimuth`` and the
+        event; ``stats.processing`` lists the operators that were applied.
+
+    Raises
+    ------
+    StoreError
+        When there is no store, or it holds no converted records.
 
     Examples
     --------
-    >>> stream = to_stream(pangeo_ces.samples.german_events("memory://doc-stream"))
-    >>> len(stream)
+    >>> store = pangeo_ces.samples.german_events("memory://doc-stream")
+    >>> len(to_stream(store))
     87
+    >>> ds = pangeo_ces.open_store(store)["windows/main/observed/20Hz"].to_dataset()
+    >>> stream = to_stream(pangeo_ces.detrend(ds.isel(event=[0])))
+    >>> stream[0].stats.processing
+    ['ces: detrend(type=linear)']
     """
     import obspy
 
-    stream = obspy.Stream()
-    for trace in read_traces(url, path):
-        header = {
-            "network": trace.network,
-            "station": trace.station,
-            "location": trace.location,
-            "channel": trace.channel,
-            "starttime": obspy.UTCDateTime(ns=trace.start),
-            "sampling_rate": nominal_rate(trace.interval),
-        }
-        stream.append(obspy.Trace(trace.data, header))
-    return stream
+    if isinstance(source, xr.Dataset):
+        return obspy.Stream(list(dataset_traces(source)))
+    if isinstance(source, xr.DataTree):
+        nodes = waveforms(source, path)
+        return obspy.Stream([trace for _, ds in nodes for trace in dataset_traces(ds)])
+    return obspy.Stream([obspy_trace(trace) for trace in read_traces(source, path)])
 
 
 def segment_table(url: str | os.PathLike[str], path: str) -> xr.Dataset:
@@ -78,37 +168,56 @@ def segment_table(url: str | os.PathLike[str], path: str) -> xr.Dataset:
     return table.load()
 
 
-def _node_traces(group: zarr.Group, ds: xr.Dataset) -> Iterator[Trace]:
-    table: Any = {name: array[:] for name, array in group_of(group, "segments").arrays()}
+def _node_traces(node: str, group: zarr.Group, ds: xr.Dataset) -> Iterator[Stored]:
+    table = table_of(group)
     interval = Fraction(str(group.attrs["sampling_interval"]))
     arrays = {name: array_of(group, name) for name in set(map(str, table["quantity"]))}
-    spills: dict[int, list[int]] = {}
-    for spill, segment in enumerate(table["spill_segment"]):
-        spills.setdefault(int(segment), []).append(spill)
-    offsets = np.concatenate([[0], np.cumsum(table["spill_samples"])]).astype(int)
-    given: set[tuple] = set()
-    for row in range(len(table["start"])):
+    spills = spills_of(table)
+    events = _events(ds)
+    codes = [split_label(str(label)) for label in ds["station"].values]
+    components = [str(code) for code in ds["component"].values]
+    for row in np.flatnonzero(table["duplicate_of"] < 0):
         station = int(table["station_number"][row])
         component = int(table["component_number"][row])
         quantity, dtype = str(table["quantity"][row]), str(table["source_dtype"][row])
         start, samples = int(table["start"][row]), int(table["samples"][row])
-        if "event" in ds.dims:
-            # A record with two origins in it is stored for both.
-            key = (station, component, quantity, start, int(table["source_number"][row]),
-                   samples, dtype)  # fmt: skip
-            if key in given:
-                continue
-            given.add(key)
-        where: tuple[Any, ...] = (station, component)
-        if "event" in ds.dims:
-            where = (int(table["event_number"][row]), *where)
-        first = int(table["index"][row])
-        data = np.asarray(arrays[quantity][(*where, slice(first, first + samples))])
-        for spill in spills.get(row, []):
-            begin, count = int(table["spill_begin"][spill]), int(table["spill_samples"][spill])
-            data[begin : begin + count] = table["spilled"][offsets[spill] : offsets[spill] + count]
-        network, code, location, instrument = split_label(str(ds["station"].values[station]))
-        yield Trace(
-            network, code, location, instrument + str(ds["component"].values[component]), start,
-            interval, samples, data.astype(dtype), quantity, str(table["quality"][row]),
+        event, where = None, [station, component]
+        if events:
+            number = int(table["event_number"][row])
+            event, where = events[number], [number, *where]
+        network, code, location, instrument = codes[station]
+        header = Trace(
+            network, code, location, instrument + components[component], start, interval, samples,
+            None, quantity, str(table["quality"][row]), _site(ds, tuple(where)),
+            event.time if event else None,
         )  # fmt: skip
+        yield Stored(
+            node, header, event,
+            (station, component, quantity, start, int(table["source_number"][row]), samples, dtype),
+            arrays[quantity], tuple(where), int(table["index"][row]), dtype,
+            tuple(spills.get(int(row), ())),
+        )  # fmt: skip
+
+
+def _events(ds: xr.Dataset) -> list[Event]:
+    """The event axis of a node; empty for continuous data."""
+    if "event" not in ds.dims:
+        return []
+    columns = [
+        "event", "origin_time", "event_latitude", "event_longitude", "event_depth", "magnitude",
+        "event_name", "event_resource_id",
+    ]  # fmt: skip
+    values = [
+        (ds[name].values.astype("int64") if name == "origin_time" else ds[name].values).tolist()
+        for name in columns
+    ]
+    return [Event(*row) for row in zip(*values, strict=True)]
+
+
+def _site(ds: xr.Dataset, where: tuple[int, ...]) -> Site:
+    latitude, longitude, elevation, depth = (
+        float(ds[name].values[where[-2]])
+        for name in ("latitude", "longitude", "elevation", "depth")
+    )
+    azimuth, dip = (float(ds[name].values[where]) for name in ("azimuth", "dip"))
+    return Site(latitude, longitude, elevation, depth, azimuth, dip)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import fsspec
 import zarr
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+from icechunk import IcechunkError
 from zarr.abc.store import Store
 from zarr.core.metadata import ArrayV3Metadata
 from zarr.storage import FsspecStore, LocalStore
 
 from ..errors import StoreError
+from . import repo
 
 
 def zarr_store(url: str | os.PathLike[str], *, read_only: bool = False) -> Store:
@@ -58,26 +63,66 @@ def dims_of(array: zarr.Array[Any]) -> tuple[str, ...]:
     return tuple(str(name) for name in names or ())
 
 
-def root_group(url: str | os.PathLike[str], mode: Literal["r", "r+", "a", "w"]) -> zarr.Group:
-    """The root group of a store, opened with zarr's ``mode``.
+def root_group(url: str | os.PathLike[str], mode: str = "r") -> zarr.Group:
+    """The root group of a store, to be read: of the newest version, or of the one named.
+
+    Parameters
+    ----------
+    url
+        Path or URL of an Icechunk repository, ``@version`` after it or not, or of plain Zarr.
 
     Raises
     ------
     StoreError
-        When there is no store, or it cannot be reached.
+        When there is no store or no such version, or it cannot be reached.
     """
+    address, version = repo.split_version(url)
+    repository = repo.find(address)
+    if repository is not None:
+        session = repo.reading(repository, address, version)
+        try:
+            return zarr.open_group(session.store, mode="r", zarr_format=3)
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"the store {address} is empty, nothing was converted into it yet: run ces convert"
+            ) from error
+    if version:
+        raise StoreError(f"{address} has no versions: leave out @{version}, or check the path")
+    return plain_group(address, "r")
+
+
+def plain_group(url: str, mode: Literal["r", "w"]) -> zarr.Group:
+    """The root group of a plain Zarr hierarchy, without versions."""
     try:
         return zarr.open_group(zarr_store(url, read_only=mode == "r"), mode=mode, zarr_format=3)
     except FileNotFoundError as error:
         raise StoreError(
-            f"no store at {os.fspath(url)}: check the path, or make one with ces convert"
+            f"no store at {url}: check the path, or make one with ces convert"
         ) from error
     except Exception as error:
         if not (isinstance(error, OSError | ValueError | KeyError) or _is_of_client(error)):
             raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise StoreError(
-            f"cannot open the store {os.fspath(url)}: {reason}; check the path and the credentials"
+            f"cannot open the store {url}: {reason}; check the path and the credentials"
+        ) from error
+
+
+@contextlib.contextmanager
+def storage_fault(url: str) -> Iterator[None]:
+    """Faults of the storage, while writing, as errors of ours."""
+    try:
+        yield
+    except (OSError, IcechunkError) as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+            raise StoreError(
+                f"no space left for {url}: free some and run this again; what was published "
+                "before is intact"
+            ) from error
+        raise StoreError(
+            f"cannot write to {url}: {lines[0] if lines else type(error).__name__}; check it and "
+            "run this again, what was published before is intact"
         ) from error
 
 

@@ -5,45 +5,100 @@ from __future__ import annotations
 import os
 
 import xarray as xr
+import zarr
+from dask.base import is_dask_collection
+from icechunk.dask import store_dask
 
 from ..conventions import VERSION
 from ..errors import StoreError
 from ..timeaxis import time_index
-from .finalise import COMPLETE, exact_encoding
-from .urls import root_group, zarr_store
+from . import repo
+from .finalise import exact_encoding
+from .urls import array_of, storage_fault
 
 
 def write(
-    product: xr.Dataset | xr.DataTree, url: str | os.PathLike[str], *, overwrite: bool = False
+    product: xr.Dataset | xr.DataTree,
+    url: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    tag: str | None = None,
 ) -> None:
-    """Compute a Dataset or DataTree and write it as a Zarr store that ``open_store`` opens.
+    """Compute a Dataset or DataTree and publish it as a version of a store.
 
     Parameters
     ----------
     product
         Lazy or not; what can be computed together is computed in one graph.
     url
-        Path or fsspec URL.
+        Path or URL of a store, which ``open_store`` opens then.
     overwrite
-        Replace a store that is there already.
+        Publish a next version of a store that is there already; the earlier ones stay.
+    tag
+        Name for the version.
 
     Raises
     ------
     StoreError
         When the store exists and ``overwrite`` is not set.
+
+    Examples
+    --------
+    >>> tree = pangeo_ces.open_store(pangeo_ces.samples.german_events("memory://doc-write"))
+    >>> observed = tree["windows/main/observed/20Hz"].to_dataset()
+    >>> write(pangeo_ces.detrend(observed), "memory://doc-product", tag="v1", overwrite=True)
+    >>> "counts" in pangeo_ces.open_store("memory://doc-product@v1")
+    True
     """
     tree = product if isinstance(product, xr.DataTree) else xr.DataTree(product)
-    root = root_group(url, "a")
-    if not overwrite and root.attrs.get(COMPLETE):
-        raise StoreError(f"{os.fspath(url)} exists: choose another place, or overwrite=True")
-    root = root_group(url, "w")
-    root.attrs.update({"Conventions": f"CES-{VERSION}", COMPLETE: False})
-    encoded = xr.DataTree.from_dict(
-        {node.path: _encode(node.to_dataset(inherit=False)) for node in tree.subtree}
+    address, version = repo.split_version(url)
+    if version:
+        raise StoreError(f"{address}@{version}: versions never change, leave out @{version}")
+    repository = repo.obtain(address)
+    if not overwrite and repo.versions(repository):
+        raise StoreError(f"{address} exists: choose another place, or overwrite=True")
+    if tag:
+        repo.check_tag(repository, address, tag)
+    draft = repo.Draft.begin(address, "draft-product")
+    try:
+        with storage_fault(address):
+            lazy = _outline(tree, draft)
+            draft.checkpoint()
+            if lazy:
+                _fill(lazy, draft)
+        draft.publish("write a product", {"overwrite": overwrite}, tag)
+    except BaseException:
+        draft.discard()
+        raise
+
+
+def _outline(tree: xr.DataTree, draft: repo.Draft) -> dict[str, xr.Variable]:
+    """Write groups, attributes, coordinates; what is to be computed, by path."""
+    store = draft.session.store
+    zarr.open_group(store, mode="w", zarr_format=3)
+    lazy: dict[str, xr.Variable] = {}
+    for node in tree.subtree:
+        ds = _encode(node.to_dataset(inherit=False))
+        if node is tree:
+            ds = ds.assign_attrs(Conventions=f"CES-{VERSION}")
+        ds.to_zarr(store, group=node.path, mode="a", consolidated=False, zarr_format=3,
+                   compute=False)  # fmt: skip
+        for name, variable in ds.variables.items():
+            if is_dask_collection(variable):
+                encoded = xr.conventions.encode_cf_variable(variable, name=name)
+                lazy[f"{node.path.strip('/')}/{name}".strip("/")] = encoded
+    return lazy
+
+
+def _fill(lazy: dict[str, xr.Variable], draft: repo.Draft) -> None:
+    """Compute everything at once, in sessions that are merged."""
+    fork = draft.session.fork()
+    root = zarr.open_group(fork.store, mode="r+", zarr_format=3)
+    written = store_dask(
+        sources=[variable.data for variable in lazy.values()],
+        targets=[array_of(root, path) for path in lazy],
     )
-    encoded.attrs.update({"Conventions": f"CES-{VERSION}", COMPLETE: False})
-    encoded.to_zarr(zarr_store(url), mode="a", consolidated=False, zarr_format=3)
-    root_group(url, "r+").attrs[COMPLETE] = True
+    draft.session.merge(written)
 
 
 def _encode(ds: xr.Dataset) -> xr.Dataset:

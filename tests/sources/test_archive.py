@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
-import json
 import pickle
 import tempfile
 from fractions import Fraction
@@ -20,8 +18,6 @@ from hypothesis import strategies as st
 from pangeo_ces.errors import FormatError
 from pangeo_ces.sources import SourceFile, Trace, source_for
 from pangeo_ces.sources.archive import FORMATS, SOURCE, peek, sac_interval
-
-HOSTILE = "06_hostile"
 
 
 def read(content: bytes | Path, samples: bool = True) -> tuple[list[Trace], list[tuple[str, str]]]:
@@ -41,72 +37,7 @@ def written(form: str, **header) -> bytes:
         return path.read_bytes()
 
 
-#: Where we do not return what ObsPy returns: total samples, and a word of the report or error.
-DIFFERENT = {
-    "bizarre/log.V04C.mseed": (86180, "log record"),
-    "crafted/bitflips_in_data_frames.mseed": (8359, "record at byte 10240"),
-    "crafted/garbage_between_records.mseed": (8573, "bytes 10240 to 10376"),
-    "crafted/gzipped_named_mseed.mseed": (8573, None),
-    "crafted/leap_second_23_59_60.mseed": (None, "leap second"),
-    "crafted/text_named_mseed.mseed": (None, "HTML page"),
-    "crafted/truncated_mid_record.mseed": (8362, "cut short"),
-    "crafted/zero_length.mseed": (None, "empty file"),
-    "libmseed/testdata-3channel-signal.mseed3": (None, "miniSEED 3"),
-    "libmseed/testdata-oneseries-mixedlengths-mixedorder.mseed3": (None, "miniSEED 3"),
-    "obspy/fullASCII_bigEndian.mseed": (0, "log record"),
-    "obspy/infinite-loop.mseed": (None, "skipped"),
-    "obspy/nan_float32.mseed": (0, "no station code"),
-    "obspy/rt130_sr0_cropped.mseed": (0, "log record"),
-    **{f"obspy/not{n}.mseed": (None, "dataless") for n in ("", "2", "3", "4")},
-}
-
-
-def test_hostile_files(data):
-    folder = data(HOSTILE)
-    expected = json.loads((folder / "EXPECT.json").read_text())["files"]
-    wrong = []
-    for name, entry in expected.items():
-        total = entry["obspy_1_5_1"]["auto"].get("total_samples")
-        total, word = DIFFERENT.get(name, (total, None))
-        reports: list[str] = []
-        try:
-            traces = SOURCE.read(
-                SourceFile(str(folder / name)),
-                samples=True,
-                report=lambda trace, reason, to=reports: to.append(reason),
-            )
-            found = sum(trace.samples for trace in traces)
-            assert all(t.data is not None and t.data.size == t.samples for t in traces), name
-            assert all(t.data.dtype.isnative and t.data.dtype.kind in "iuf" for t in traces), name
-        except FormatError as error:
-            found = None
-            reports.append(str(error))
-            assert "\n" not in str(error), name
-        if found != total or (word and not any(word in reason for reason in reports)):
-            wrong.append((name, found, total, reports))
-    assert not wrong
-
-
-def test_every_hostile_file_is_claimed(data):
-    folder = data(HOSTILE)
-    names = json.loads((folder / "EXPECT.json").read_text())["files"]
-    assert all(source_for(SourceFile(str(folder / name))) is SOURCE for name in names)
-
-
-@pytest.mark.parametrize("name", ["year_1900", "far_future_2099"])
-def test_doubtful_clock_is_reported(data, name):
-    traces, reports = read(data(f"{HOSTILE}/crafted/{name}.mseed"))
-    assert len(traces) == 1
-    assert "was the clock right" in reports[0][1]
-
-
-def test_nan_is_kept_and_counted(data):
-    (trace,), reports = read(data(f"{HOSTILE}/crafted/nan_inf_float32.mseed"))
-    assert np.count_nonzero(~np.isfinite(trace.data)) == 3
-    assert reports == [(trace.id, "3 of 1000 samples are NaN or infinite: kept")]
-
-
-@pytest.mark.parametrize("form", ["MSEED", "SAC", "GSE2", "SLIST", "TSPAIR", "AH", "SACXY"])
+@pytest.mark.parametrize("form", ["SAC", "GSE2", "SLIST", "TSPAIR", "AH", "SACXY"])
 def test_formats_come_back(form):
     values = np.arange(100, dtype=np.int32)
     start = obspy.UTCDateTime(2020, 1, 1, 0, 0, 0, 123000)
@@ -118,18 +49,16 @@ def test_formats_come_back(form):
 
 
 def test_headers_alone_agree_with_data():
-    content = written("MSEED")
+    content = written("GSE2")
     (full,), _ = read(content)
     (head,), _ = read(content, samples=False)
     assert head.data is None and full.data is not None
-    assert (head.id, head.start, head.samples, head.quality) == (
-        full.id, full.start, full.samples, "D",
-    )  # fmt: skip
+    assert (head.id, head.start, head.samples) == (full.id, full.start, full.samples)
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
 def test_compression_is_known_by_first_bytes(pack, tmp_path):
-    content = written("MSEED", data=np.random.default_rng(0).integers(-9999, 9999, 60000, "i4"))
+    content = written("GSE2", data=np.random.default_rng(0).integers(-9999, 9999, 60000, "i4"))
     path = tmp_path / "no_suffix"
     path.write_bytes(pack(content))
     assert peek(SourceFile(str(path))) == content[: len(peek(SourceFile(str(path))))]
@@ -155,37 +84,6 @@ def test_sac_site_and_interval():
 )  # fmt: skip
 def test_sac_interval(delta, interval):
     assert sac_interval(np.float32(delta)) == Fraction(interval)
-
-
-KNET = """\
-Origin Time       1996/08/11 03:12:00
-Lat.              38.9
-Long.             140.6
-Depth. (km)       10
-Mag.              5.9
-Station Code      AKT001
-Station Lat.      39.17
-Station Long.     140.51
-Station Height(m) 120
-Record Time       1996/08/11 03:12:25
-Sampling Freq(Hz) 100Hz
-Duration Time(s)  1
-Dir.              E-W
-Scale Factor      2000(gal)/8388608
-Max. Acc. (gal)   2.0
-Last Correction   1996/08/11 03:12:10
-Memo.
-"""
-
-
-def test_knet_becomes_acceleration():
-    values = np.arange(100)
-    rows = (" ".join(f"{v:8d}" for v in row) for row in values.reshape(-1, 10))
-    (trace,), _ = read((KNET + "\n".join(rows) + "\n").encode())
-    assert trace.quantity == "acceleration"
-    np.testing.assert_allclose(trace.data, values * 2000 / 8388608 / 100, rtol=1e-14)
-    assert trace.start == obspy.UTCDateTime(1996, 8, 10, 18, 12, 10).ns  # JST, and 15 s of delay
-    assert (trace.site.azimuth, trace.site.dip, trace.site.elevation) == (90.0, 0.0, 120.0)
 
 
 @pytest.mark.parametrize(
@@ -235,11 +133,10 @@ def test_damage_on_which_the_gse_decoder_would_crash(junk):
         read(content[:900] + junk + content[900 + len(junk) % 90 :])
 
 
-@given(st.integers(0, 9), st.integers(0, 511), st.binary(min_size=1, max_size=40))
+@given(st.integers(0, 3000), st.binary(min_size=1, max_size=40))
 @settings(max_examples=80, deadline=None)
-def test_damage_never_escapes(record, offset, junk):
-    content = bytearray(RECORDS)
-    at = record * 512 + offset
+def test_damage_never_escapes(at, junk):
+    content = bytearray(WALK)
     content[at : at + len(junk)] = junk
     try:
         traces, _ = read(bytes(content))
@@ -248,12 +145,4 @@ def test_damage_never_escapes(record, offset, junk):
     assert all(trace.data is not None and trace.data.size == trace.samples for trace in traces)
 
 
-def _records() -> bytes:
-    walk = np.cumsum(np.random.default_rng(1).integers(-50, 50, 9000, "i4")).astype("i4")
-    buffer = io.BytesIO()
-    header = {"network": "XX", "station": "ABC", "channel": "HHZ", "sampling_rate": 50.0}
-    obspy.Stream([obspy.Trace(walk, header)]).write(buffer, format="MSEED", reclen=512)
-    return buffer.getvalue()
-
-
-RECORDS = _records()
+WALK = written("SAC", data=np.arange(600, dtype=np.float32))

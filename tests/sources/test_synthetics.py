@@ -16,7 +16,8 @@ from obspy.geodetics import gps2dist_azimuth
 from pangeo_ces.errors import FormatError
 from pangeo_ces.sources import SourceFile, Trace
 from pangeo_ces.sources.specfem import number, read_cmtsolution, read_stations
-from pangeo_ces.sources.synthetics import SOURCE, shortest_decimal, time_axis
+from pangeo_ces.sources.specfem_run import shortest_decimal, time_axis
+from pangeo_ces.sources.synthetics import SOURCE
 
 SAMPLES = "04_specfem_own/format_samples"
 PDE = obspy.UTCDateTime(2016, 8, 24, 1, 36, 32)
@@ -126,12 +127,18 @@ def test_killed_run_is_reported(data):
     [
         ("strain", "IT.AMT.SEN.semd", "strain EN"),
         ("force", "IT.AMT.BXE.semd", "FORCESOLUTION has no origin time"),
-        ("binary", "IT.AMT.BXE.semd", "USE_BINARY_FOR_SEISMOGRAMS"),
     ],
 )
 def test_refused(data, run, name, reason):
     with pytest.raises(FormatError, match=reason):
         read(data(f"{SAMPLES}/{run}/OUTPUT_FILES/{name}"))
+
+
+def test_binary_without_its_par_file_is_refused(data, tmp_path):
+    path = tmp_path / "IT.AMT.BXE.semd"
+    shutil.copyfile(data(f"{SAMPLES}/binary/OUTPUT_FILES/{path.name}"), path)
+    with pytest.raises(FormatError, match="binary needs the Par_file of the run"):
+        read(path)
 
 
 @pytest.fixture

@@ -1,0 +1,266 @@
+"""A conversion under way: what workers need, and what they have done, on disk.
+
+Beside the store, in ``STORE.work/ID/``, lie the partitions, in bundles, and one file for each that
+is written.  A partition's file appears whole or not at all, so that a run that was killed goes on
+where it was, on other machines if need be.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import io
+import json
+import posixpath
+import re
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+import fsspec
+import icechunk
+import numpy as np
+import zarr
+
+from ..errors import FormatError, StoreError
+from ..sources.base import SourceFile, Trace
+from . import partition as shards
+from . import repo
+from .held import spills_of, table_of
+from .partition import Partition, Written
+from .reader import READER
+from .urls import group_of, storage_fault
+
+_BUNDLE = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """Where a conversion keeps what it needs until it is published."""
+
+    address: str
+    id: str
+
+    @property
+    def folder(self) -> str:
+        return f"{self.address.rstrip('/')}.work/{self.id}"
+
+    @property
+    def branch(self) -> str:
+        return f"draft-{self.id}"
+
+    def _fs(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        return fsspec.core.url_to_fs(self.folder)
+
+    def state(self) -> dict[str, Any] | None:
+        """What was begun: ``base`` and ``draft`` snapshots, number of ``partitions``."""
+        fs, folder = self._fs()
+        try:
+            return json.loads(fs.cat_file(f"{folder}/state.json"))
+        except FileNotFoundError:
+            return None
+
+    def begin(
+        self,
+        base: str,
+        draft: str,
+        files: dict[int, tuple[str, str, str]],
+        partitions: Iterable[Partition],
+    ) -> None:
+        """Write down all partitions; ``files`` are (url, name, sha256) by number."""
+        bundle: list[dict] = []
+        bundles = count = 0
+        for count, part in enumerate(partitions, 1):  # noqa: B007
+            bundle.append(part.to_json())
+            if len(bundle) == _BUNDLE:
+                self._bundle(bundles, bundle, files)
+                bundles, bundle = bundles + 1, []
+        if bundle:
+            self._bundle(bundles, bundle, files)
+        self._put(
+            "state.json",
+            json.dumps({"base": base, "draft": draft, "partitions": count}).encode(),
+        )
+
+    def _bundle(self, number: int, rows: list[dict], files: dict) -> None:
+        used = {row[1] for part in rows for row in part["pieces"] if row[1] >= 0}
+        facts = {"partitions": rows, "files": {str(file): files[file] for file in sorted(used)}}
+        self._put(f"partitions/{number:06d}.json", json.dumps(facts).encode())
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Put a document into the folder."""
+        self._put(name, content)
+
+    def document(self, name: str) -> bytes:
+        """A document of the folder."""
+        fs, folder = self._fs()
+        return fs.cat_file(f"{folder}/{name}")
+
+    def partition(
+        self, number: int, draft: str
+    ) -> tuple[Partition, dict[int, tuple[str, str, str]]]:
+        """A partition of a draft and the files it reads."""
+        bundle = _read_bundle(self, number // _BUNDLE, draft)
+        part = Partition.from_json(bundle["partitions"][number % _BUNDLE])
+        return part, {int(file): tuple(facts) for file, facts in bundle["files"].items()}
+
+    def done(self) -> set[int]:
+        """Numbers of the partitions that are written."""
+        fs, folder = self._fs()
+        fs.invalidate_cache()
+        try:
+            names = fs.ls(f"{folder}/done", detail=False)
+        except FileNotFoundError:
+            return set()
+        found = (re.fullmatch(r"(\d{8})\.npz", posixpath.basename(name)) for name in names)
+        return {int(match[1]) for match in found if match}
+
+    def put_result(self, number: int, written: Written, fork: icechunk.ForkSession) -> None:
+        """Write down that a partition is written, and what came of it."""
+        facts = {
+            "ranges": written.ranges,
+            "runs": written.runs,
+            "agreeing": written.agreeing,
+            "problems": written.problems,
+            "spills": [(n, begin) for n, begin, _ in written.spills],
+        }
+        arrays = {f"spill{i}": values for i, (_, _, values) in enumerate(written.spills)}
+        arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), "uint8")
+        arrays["changes"] = np.frombuffer(_changes(fork), "uint8")
+        stream = io.BytesIO()
+        np.savez(stream, allow_pickle=False, **arrays)
+        self._put(f"done/{number:08d}.npz", stream.getvalue())
+
+    def result(self, number: int) -> tuple[Written, icechunk.ForkSession]:
+        """What came of a partition."""
+        fs, folder = self._fs()
+        content = io.BytesIO(fs.cat_file(f"{folder}/done/{number:08d}.npz"))
+        with np.load(content, allow_pickle=False) as arrays:
+            facts = json.loads(arrays["facts"].tobytes())
+            spills = [(n, begin, arrays[f"spill{i}"])
+                      for i, (n, begin) in enumerate(facts["spills"])]  # fmt: skip
+            fork = _fork_of(arrays["changes"].tobytes())
+        written = Written(
+            {name: tuple(pair) for name, pair in facts["ranges"].items()},
+            [tuple(run) for run in facts["runs"]],
+            spills,
+            facts["agreeing"],
+            [tuple(problem) for problem in facts["problems"]],
+        )
+        return written, fork
+
+    def clear(self) -> None:
+        """Remove everything, and the folder around it if nothing else is in it."""
+        fs, folder = self._fs()
+        fs.invalidate_cache()
+        if fs.exists(folder):
+            fs.rm(folder, recursive=True)
+        around = posixpath.dirname(folder)
+        if fs.exists(around) and not fs.ls(around):
+            fs.rmdir(around)
+
+    def _put(self, name: str, content: bytes) -> None:
+        """Write a file whole or not at all."""
+        fs, folder = self._fs()
+        path = f"{folder}/{name}"
+        with storage_fault(self.address):
+            if fs.protocol in ("file", ("file", "local")):
+                fs.makedirs(posixpath.dirname(path), exist_ok=True)
+                temporary = f"{path}.{uuid.uuid4().hex}"
+                fs.pipe_file(temporary, content)
+                fs.mv(temporary, path)
+            else:  # an object store writes an object whole
+                fs.pipe_file(path, content)
+
+
+def run_partition(work: Work, number: int) -> int:
+    """Write one partition, unless it is written; its number.
+
+    Raises
+    ------
+    StoreError
+        When the conversion was not begun, or is over.
+    """
+    state = work.state()
+    if state is None:
+        raise StoreError(
+            f"no conversion is under way at {work.folder}: begin with ces convert-init"
+        )
+    if not 0 <= number < state["partitions"]:
+        raise StoreError(f"there is no partition {number}: they go from 0 to "
+                         f"{state['partitions'] - 1}")  # fmt: skip
+    part, files = work.partition(number, state["draft"])
+    draft, before = _sessions(work, state["base"], state["draft"])
+    fork = draft.fork()
+    old = _group(before, part.path)
+
+    def spilled(row: int) -> list[tuple[int, np.ndarray]]:
+        assert before is not None
+        return _spills(work, state["base"], part.path).get(row, [])
+
+    def fetch(file: int) -> tuple[list[Trace], list[tuple[str, str]]]:
+        url, name, checksum = files[file]
+        try:
+            return READER.read(SourceFile(url, None, name), checksum)
+        except FormatError as error:
+            return [], [("", f"rejected: {error}")]
+
+    with storage_fault(work.address):
+        group = zarr.open_group(fork.store, mode="r+", zarr_format=3, path=part.path)
+        written = shards.write(part, group, old, spilled, fetch)
+    work.put_result(number, written, fork)
+    return number
+
+
+@functools.lru_cache(16)
+def _read_bundle(work: Work, number: int, draft: str) -> dict[str, Any]:
+    """Kept by draft, since one that is begun anew has other partitions."""
+    return json.loads(work.document(f"partitions/{number:06d}.json"))
+
+
+@functools.lru_cache(4)
+def _sessions(
+    work: Work, base: str, draft: str
+) -> tuple[icechunk.Session, icechunk.Session | None]:
+    repository = repo.find(work.address)
+    if repository is None:
+        raise StoreError(f"the store {work.address} is gone: convert again")
+    try:
+        session = repository.writable_session(work.branch)
+    except icechunk.IcechunkError as error:
+        raise StoreError(
+            f"the conversion at {work.folder} is over or was begun anew: convert again"
+        ) from error
+    if session.snapshot_id != draft:
+        raise StoreError(f"the conversion at {work.folder} was begun anew: convert again")
+    return session, repository.readonly_session(snapshot_id=base)
+
+
+def _group(session: icechunk.Session | None, path: str) -> zarr.Group | None:
+    if session is None:
+        return None
+    try:
+        return group_of(zarr.open_group(session.store, mode="r", zarr_format=3), path)
+    except (FileNotFoundError, KeyError):
+        return None
+
+
+@functools.lru_cache(4)
+def _spills(work: Work, base: str, path: str) -> dict[int, list[tuple[int, np.ndarray]]]:
+    repository = repo.find(work.address)
+    assert repository is not None
+    group = _group(repository.readonly_session(snapshot_id=base), path)
+    return {} if group is None else spills_of(table_of(group))
+
+
+def _changes(fork: icechunk.ForkSession) -> bytes:
+    """The changes of a session as Icechunk serialises them; no credentials are among them, since
+    these come from the environment."""
+    state: Any = fork.__getstate__()
+    return state["_session"]
+
+
+def _fork_of(changes: bytes) -> icechunk.ForkSession:
+    fork = icechunk.ForkSession.__new__(icechunk.ForkSession)
+    fork.__setstate__({"_session": changes})
+    return fork

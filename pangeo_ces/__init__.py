@@ -26,6 +26,7 @@ except PackageNotFoundError:  # a source tree that is not installed
 #: Public name -> module that holds it; imported when first used.
 _PUBLIC = {
     "bandpass": "process.filter",
+    "checkout": "archive.history",
     "collect_garbage": "store.versions",
     "connect": "compute",
     "convert": "store.convert",
@@ -34,7 +35,9 @@ _PUBLIC = {
     "diff": "store.versions",
     "difference": "products.compare",
     "differentiate": "process.quantity",
+    "export": "store.export",
     "export_zarr": "store.exchange",
+    "fdsn_app": "service.app",
     "highpass": "process.filter",
     "history": "store.versions",
     "import_zarr": "store.exchange",
@@ -57,6 +60,7 @@ _PUBLIC = {
     "remove_sensitivity": "process.response",
     "rotate": "process.rotate",
     "run_rapid_assessment": "workflow.run",
+    "serve_fdsn": "service.serve",
     "stage_fdsn": "archive.fdsn",
     "stage_files": "archive.files",
     "stage_sds": "archive.sds",

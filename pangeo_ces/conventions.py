@@ -14,7 +14,7 @@ import xarray as xr
 from .errors import SchemaError, UnitsError
 
 #: Version of the conventions that this package writes; it reads the same major version.
-VERSION = "1.0"
+VERSION = "1.1"
 
 WAVEFORM_DIMS = (("station", "component", "time"), ("event", "station", "component", "time"))
 #: Fill value of int32 counts on disk; the segment table, not this number, says what a gap is.

@@ -19,49 +19,30 @@ def box_of(longitudes: Any, latitudes: Any) -> Box | None:
     [179.0, -41.0, -178.0, -40.0]
     """
     points = np.column_stack([np.ravel(longitudes), np.ravel(latitudes)]).astype(float)
-    points = points[np.isfinite(points).all(axis=1)]
-    if not len(points):
-        return None
+    points = np.unique(points[np.isfinite(points).all(axis=1)], axis=0)
     given = points[:, 0]
-    west = np.unique(np.where(np.abs(given) <= 180, given, (given + 180) % 360 - 180))
-    # The box leaves out the widest stretch of longitude in which there is no point.
-    gaps = np.diff(west, append=west[0] + 360)
-    widest = int(gaps.argmax())
-    begin, end = west[(widest + 1) % len(west)], west[widest]
-    south, north = points[:, 1].min(), points[:, 1].max()
-    return [float(begin), float(south), float(end), float(north)]
+    points[:, 0] = np.where(np.abs(given) <= 180, given, (given + 180) % 360 - 180)
+    return around(np.hstack([points, points]).tolist())
 
 
 def around(boxes: Sequence[Box]) -> Box | None:
-    """A box around boxes."""
-    if not boxes:
+    """The smallest box around boxes; ``None`` around none."""
+    if not len(boxes):
         return None
     west, south, east, north = np.array(boxes, dtype=float).T
-    if (west > east).any():
-        spans = sorted((w % 360, (e - w) % 360) for w, e in zip(west, east, strict=True))
-        begin, length = _cover(spans)
-        west_edge, east_edge = _wrap(begin), _wrap(begin + length)
-        if length >= 360:
-            west_edge, east_edge = -180.0, 180.0
-    else:
-        west_edge, east_edge = float(west.min()), float(east.max())
-    return [west_edge, float(south.min()), east_edge, float(north.max())]
-
-
-def _cover(spans: list[tuple[float, float]]) -> tuple[float, float]:
-    """The shortest arc over all arcs given by sorted (begin, length): its begin and length."""
-    best = (0.0, 360.0)
-    reached = max(begin + length for begin, length in spans) - 360
-    for begin, length in spans:
-        free = begin - reached
-        if free > 0 and 360 - free < best[1]:
-            best = (begin, 360 - free)
-        reached = max(reached, begin + length)
-    return best
-
-
-def _wrap(longitude: float) -> float:
-    return float((longitude + 180) % 360 - 180)
+    begins = west % 360
+    ends = begins + _width(west, east)
+    # The box leaves out the widest stretch of longitude in which there is no box: go eastwards,
+    # from the one that reaches farthest once round.
+    farthest = int(ends.argmax())
+    reached, edge = ends[farthest] - 360, east[farthest]
+    widest, across = 0.0, (-180.0, 180.0)
+    for row in np.argsort(begins, kind="stable"):
+        if begins[row] - reached > widest:
+            widest, across = begins[row] - reached, (float(west[row]), float(edge))
+        if ends[row] > reached:
+            reached, edge = ends[row], east[row]
+    return [across[0], float(south.min()), across[1], float(north.max())]
 
 
 def geometry_of(box: Box | None) -> dict[str, Any] | None:

@@ -55,10 +55,11 @@ def describe(target: str | os.PathLike[str], name: str, catalogue: str) -> list[
     for node in nodes:
         bases.setdefault(node.base, []).append(node)
     found: list[Collection] = []
-    for base, group in bases.items():  # "observed" comes before "synthetic"
-        found += maker.continuous(base, group) if base == "continuous" else [
-            maker.windows(base, group)
-        ]  # fmt: skip
+    for base, group in sorted(bases.items()):  # "observed" comes before "synthetic"
+        if base == "continuous":
+            found += maker.continuous(base, group)
+        else:
+            found.append(maker.windows(base, group))
     return found
 
 

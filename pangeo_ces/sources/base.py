@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import posixpath
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -117,12 +118,17 @@ class SourceFile:
         What the file is called, where its address does not tell.
     beside
         URLs of the files around it by what they are called, where their addresses do not tell.
+    allocate
+        ``allocate(size, dtype)`` gives memory for samples to sources that care.
     """
 
     url: str
     _content: bytes | None = dataclasses.field(default=None, repr=False)
     called: str = ""
     beside: Mapping[str, str] | None = dataclasses.field(default=None, repr=False)
+    allocate: Callable[[int, np.dtype], np.ndarray] = dataclasses.field(
+        default=np.empty, repr=False, compare=False
+    )
 
     @property
     def name(self) -> str:
@@ -134,6 +140,14 @@ class SourceFile:
             with fsspec.open(self.url, "rb") as stream:
                 self._content = stream.read()
         return self._content
+
+    def stamp(self) -> str:
+        """What changes when a local file is written again; empty for others, which to ask would
+        take longer than to compare their bytes."""
+        if "://" in self.url:
+            return ""
+        facts = os.stat(self.url)
+        return f"{facts.st_ino} {facts.st_mtime_ns} {facts.st_size}"
 
     def forget(self) -> None:
         """Drop the bytes; they are read again when asked for."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -78,7 +78,7 @@ class MseedSource:
         channels, channel = channels_of(content, rows)
         if _is_plain(content, rows, channels):
             group = np.arange(rows.size)
-            data = _samples(content, rows, group) if samples else None
+            data = _samples(content, rows, group, file.allocate) if samples else None
             if not rows["fault"].any():
                 trace = _trace(rows, channels[0], data)
                 remark(trace, report)
@@ -119,7 +119,7 @@ def _sorted_out(
     while True:
         parts = series(rows[members], rate[members], channel[members], kind[members])
         groups = [members[part] for part in parts]
-        arrays = [_samples(content, rows, group) if samples else None for group in groups]
+        arrays = [_samples(content, rows, g, np.empty) if samples else None for g in groups]
         good = rows["fault"][members] == 0
         if good.all():
             break
@@ -204,10 +204,15 @@ def _reason(
     return reason
 
 
-def _samples(content: bytes, rows: np.ndarray, group: np.ndarray) -> np.ndarray:
+def _samples(
+    content: bytes,
+    rows: np.ndarray,
+    group: np.ndarray,
+    allocate: Callable[[int, np.dtype], np.ndarray],
+) -> np.ndarray:
     """The samples of a trace; records that cannot be decoded get a ``fault`` in ``rows``."""
     sizes, encodings = rows["samples"][group], rows["encoding"][group]
-    out = np.empty(int(sizes.sum()), _KINDS[_KIND[encodings[0]]])
+    out = allocate(int(sizes.sum()), _KINDS[_KIND[encodings[0]]])
     bits = out.view(f"u{out.itemsize}")
     buffer = np.frombuffer(content, np.uint8)
     usual = _USUAL[encodings]

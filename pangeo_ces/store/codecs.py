@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import google_crc32c
+import numcodecs
+import numcodecs.pcodec
 import numpy as np
+import zarr
 from numpy.typing import DTypeLike
-from zarr.codecs import BloscCodec, Crc32cCodec
+from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec
 from zarr.codecs.numcodecs import PCodec
 
 from ..errors import ParameterError
@@ -73,3 +78,33 @@ def compressors(profile: str, dtype: DTypeLike) -> dict[str, Any]:
         cname="zstd", clevel=1, shuffle="bitshuffle", typesize=of.itemsize, blocksize=_BLOCK
     )
     return {"filters": None, "serializer": "auto", "compressors": [blosc, Crc32cCodec()]}
+
+
+def encoder(array: zarr.Array[Any]) -> Callable[[np.ndarray], bytes] | None:
+    """What makes the bytes of one chunk of a sharded array; ``None`` where its codecs are none of
+    ours, and Zarr has to."""
+    outer: Any = getattr(array.metadata, "codecs", ())
+    if len(outer) != 1 or not isinstance(outer[0], ShardingCodec):
+        return None
+    sharding = outer[0]
+    usual = ShardingCodec(chunk_shape=sharding.chunk_shape)
+    if (sharding.index_location, sharding.index_codecs) != ("end", usual.index_codecs):
+        return None
+    inner: list[Any] = list(sharding.codecs)
+    if [type(codec) for codec in inner] == [BytesCodec, BloscCodec, Crc32cCodec]:
+        config: Any = inner[1].to_dict()["configuration"]
+        settings = {key: config[key] for key in ("cname", "clevel", "blocksize", "typesize")}
+        shuffle = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}[config["shuffle"]]
+        return _with_checksum(numcodecs.Blosc(shuffle=shuffle, **settings).encode)
+    if [type(codec) for codec in inner] == [PCodec, Crc32cCodec]:
+        settings = {key: value for key, value in inner[0].codec_config.items() if key != "id"}
+        return _with_checksum(numcodecs.pcodec.PCodec(**settings).encode)
+    return None
+
+
+def _with_checksum(encode: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], bytes]:
+    def encoded(chunk: np.ndarray) -> bytes:
+        content = bytes(encode(chunk))
+        return content + google_crc32c.value(content).to_bytes(4, "little")
+
+    return encoded

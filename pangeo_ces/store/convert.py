@@ -226,7 +226,7 @@ def begin(
         finalise.prepare(draft.session, arrangement, found.profile, overwrite)
         snapshot = draft.checkpoint()
     files = {
-        number: (origin.url, origin.name, origin.sha256)
+        number: (origin.url, origin.name, origin.sha256, origin.stamp)
         for number, origin in enumerate(arrangement.origins)
     }
     work.keep("plan.json", found.to_json().encode())

@@ -23,8 +23,9 @@ from .axes import coordinates
 from .codecs import compressors
 from .held import EVENTS, Held, waveform_groups
 from .layout import Node
-from .partition import Written, fill_value
+from .partition import Written
 from .report import Report
+from .shards import fill_value
 from .tables import segments
 from .urls import array_of, dims_of, group_of
 

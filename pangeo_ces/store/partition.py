@@ -15,6 +15,7 @@ from ..errors import FormatError
 from ..sources.base import Trace
 from ..timeaxis import NANO
 from .layout import Node
+from .shards import Grid, put_shard
 from .urls import array_of
 
 #: Traces of a file, and what was wrong with it: (trace, reason).
@@ -66,6 +67,11 @@ class Partition:
             slice(self.first, self.first + self.samples),
         )
         return region if self.event is None else (slice(self.event, self.event + 1), *region)
+
+    def shard(self, array: zarr.Array) -> tuple[int, ...]:
+        """Place of the shard among those of an array."""
+        shape = array.shards or array.chunks
+        return tuple(part.start // n for part, n in zip(self.region, shape, strict=True))
 
     def to_json(self) -> dict:
         """As JSON has it."""
@@ -161,16 +167,14 @@ def write(
         Traces of a file by its number.
     """
     result = Written()
-    shape = tuple(part.stop - part.start for part in partition.region[-3:])
     reported: set[int] = set()
     for quantity, name in partition.quantities.items():
-        dtype = np.dtype(name)
         pieces = [piece for piece in partition.pieces if piece.quantity == quantity]
+        array = array_of(group, quantity)
+        grid = Grid(array.shards or array.chunks, np.dtype(name))
         old = None
         if before is not None and any(piece.row >= 0 for piece in pieces):
             old = _held(partition, array_of(before, quantity))
-        grid = np.full(shape, fill_value(dtype), dtype)
-        taken = np.zeros(shape, bool)
         for piece in pieces:
             if piece.row >= 0:
                 assert old is not None
@@ -181,15 +185,12 @@ def write(
                 if piece.file not in reported:
                     reported.add(piece.file)
                     result.problems += [(piece.file, *problem) for problem in problems]
-            fresh = [_place(piece, at, data, partition, grid, taken, result) for at, data in runs]
+            fresh = [_place(piece, at, data, partition, grid, result) for at, data in runs]
             if fresh and not any(fresh):
                 result.agreeing.append(piece.number)
-        array = array_of(group, quantity)
-        array[partition.region] = grid if partition.event is None else grid[None]
-        if taken.any():
-            low, high = _range(grid, taken)
-            if low <= high:
-                result.ranges[quantity] = (low, high)
+        if limits := grid.finish():
+            result.ranges[quantity] = limits
+        put_shard(array, partition.shard(array), grid)
     return result
 
 
@@ -249,13 +250,7 @@ def _inside(partition: Partition, index: int, samples: int) -> tuple[int, int]:
 
 
 def _place(
-    piece: Piece,
-    at: int,
-    data: np.ndarray,
-    partition: Partition,
-    grid: np.ndarray,
-    taken: np.ndarray,
-    result: Written,
+    piece: Piece, at: int, data: np.ndarray, partition: Partition, grid: Grid, result: Written
 ) -> bool:
     """Put one run of samples, or the part of it in this partition, on the grid.
 
@@ -265,43 +260,14 @@ def _place(
     low, high = _inside(partition, piece.index + at, len(data))
     if low == high:
         return False
-    row = (piece.station - partition.stations[0], piece.component - partition.components[0])
     new = data[low - start : high - start].astype(grid.dtype, copy=False)
-    held, occupied = grid[row][low:high], taken[row][low:high]
+    row = (piece.station - partition.stations[0], piece.component - partition.components[0])
     result.runs.append((piece.number, at + low - start, at + high - start))
-    if not occupied.any():
-        held[:] = new
-        wrong = _unwritable(new)
-    else:
-        wrong = (occupied & (held != new) & ~((held != held) & (new != new))) | _unwritable(new)
-        held[~occupied] = new[~occupied]
-    differs = np.flatnonzero(wrong)
-    if differs.size:
-        begin, end = int(differs[0]), int(differs[-1]) + 1
+    fresh, differs = grid.put(row, low, new)
+    if differs is not None:
+        begin, end = differs
         result.spills.append((piece.number, at + low - start + begin, new[begin:end].copy()))
-    known = bool(occupied.all()) and not differs.size
-    occupied[:] = True
-    return not known
-
-
-def _unwritable(values: np.ndarray) -> np.ndarray:
-    """Whole numbers that mean a gap on the grid."""
-    if values.dtype.kind != "i":
-        return np.zeros(len(values), bool)
-    return values == fill_value(values.dtype)
-
-
-def _range(grid: np.ndarray, taken: np.ndarray) -> tuple[float, float]:
-    """Least and greatest sample; the first exceeds the second where there is none."""
-    low, high = np.inf, -np.inf
-    for row, there in zip(grid.reshape(-1, grid.shape[-1]), taken.reshape(-1, grid.shape[-1]),
-                          strict=True):  # fmt: skip
-        present = row if there.all() else row[there]
-        usual = np.isfinite(present) if present.dtype.kind == "f" else ~_unwritable(present)
-        present = present if usual.all() else present[usual]
-        if present.size:
-            low, high = min(low, float(present.min())), max(high, float(present.max()))
-    return low, high
+    return fresh or differs is not None
 
 
 def stored_dtype(dtype: np.dtype, data: np.ndarray | None) -> np.dtype:
@@ -324,8 +290,3 @@ def stored_dtype(dtype: np.dtype, data: np.ndarray | None) -> np.dtype:
             return np.dtype("int64")
         raise FormatError("samples of more than 53 bits")
     raise FormatError(f"samples of type {dtype}, not numbers")
-
-
-def fill_value(dtype: np.dtype) -> int | float:
-    """Value of samples that were never recorded."""
-    return INT_FILL[dtype.name] if dtype.kind == "i" else float("nan")

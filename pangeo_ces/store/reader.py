@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 from collections import OrderedDict
@@ -10,6 +11,7 @@ from .. import config
 from ..errors import FormatError
 from ..sources import source_for
 from ..sources.base import SourceFile, Trace
+from .memory import scratch
 
 Problems = list[tuple[str, str]]
 
@@ -21,8 +23,20 @@ class Reader:
         self._kept: OrderedDict[tuple[str, str], tuple[list[Trace], Problems]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, file: SourceFile, checksum: str) -> tuple[list[Trace], Problems]:
+    def read(
+        self, file: SourceFile, checksum: str, stamp: str = "", once: bool = False
+    ) -> tuple[list[Trace], Problems]:
         """Traces of a file and what is wrong with it, as it was when it had this checksum.
+
+        Parameters
+        ----------
+        file, checksum
+            A file and its SHA-256.
+        stamp
+            If that is still the file's, its bytes are not compared.
+        once
+            Nobody else needs it: samples may lie in memory that the next file of this thread
+            takes, and are not kept.
 
         Raises
         ------
@@ -36,11 +50,14 @@ class Reader:
                 return self._kept[key]
         problems: Problems = []
         try:
-            if hashlib.sha256(file.content).hexdigest() != checksum:
+            same = bool(stamp) and file.stamp() == stamp
+            if not same and hashlib.sha256(file.content).hexdigest() != checksum:
                 raise FormatError("changed while it was being converted: convert again")
             source = source_for(file)
             if source is None:
                 raise FormatError("no known waveform format")
+            if once:
+                file.allocate = functools.partial(scratch, "samples")
             traces = source.read(
                 file, samples=True, report=lambda trace, reason: problems.append((trace, reason))
             )
@@ -48,7 +65,7 @@ class Reader:
             raise FormatError(f"cannot be read: {error}") from error
         finally:
             file.forget()
-        return self.keep(file.url, checksum, traces, problems)
+        return (traces, problems) if once else self.keep(file.url, checksum, traces, problems)
 
     def keep(
         self, url: str, checksum: str, traces: list[Trace], problems: Problems

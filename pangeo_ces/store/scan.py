@@ -26,13 +26,17 @@ _BATCH = 32
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """A file of the input: what it is called, where it lies, where it came from, what it holds."""
+    """A file of the input: what it is called, where it lies, where it came from, what it holds.
+
+    ``stamp`` tells a local file that was not written again, without reading it.
+    """
 
     name: str
     url: str
     source: str
     sha256: str
     size: int
+    stamp: str = ""
 
 
 @dataclasses.dataclass
@@ -135,6 +139,7 @@ def _look_at(file: SourceFile) -> tuple[Origin | None, list[tuple[Trace, str]], 
     problems: list[Problem] = []
     note = noting(name, problems.append)
     try:
+        stamp = file.stamp()
         content = file.content
         checksum = hashlib.sha256(content).hexdigest()
         source = source_for(file)
@@ -165,7 +170,7 @@ def _look_at(file: SourceFile) -> tuple[Origin | None, list[tuple[Trace, str]], 
         return None, [], [*problems, Problem(name, "", "rejected", reason)]
     finally:
         file.forget()
-    return Origin(name, file.url, "", checksum, len(content)), headers, problems
+    return Origin(name, file.url, "", checksum, len(content), stamp), headers, problems
 
 
 def noting(name: str, add: Callable[[Problem], Any]) -> Callable[[str, str], None]:

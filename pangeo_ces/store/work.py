@@ -11,10 +11,11 @@ import dataclasses
 import functools
 import io
 import json
+import math
 import posixpath
 import re
 import uuid
-from collections.abc import Iterable
+from collections import Counter
 from typing import Any
 
 import fsspec
@@ -64,28 +65,22 @@ class Work:
         self,
         base: str,
         draft: str,
-        files: dict[int, tuple[str, str, str]],
-        partitions: Iterable[Partition],
+        files: dict[int, tuple[str, str, str, str]],
+        partitions: list[Partition],
     ) -> None:
-        """Write down all partitions; ``files`` are (url, name, sha256) by number."""
-        bundle: list[dict] = []
-        bundles = count = 0
-        for count, part in enumerate(partitions, 1):  # noqa: B007
-            bundle.append(part.to_json())
-            if len(bundle) == _BUNDLE:
-                self._bundle(bundles, bundle, files)
-                bundles, bundle = bundles + 1, []
-        if bundle:
-            self._bundle(bundles, bundle, files)
-        self._put(
-            "state.json",
-            json.dumps({"base": base, "draft": draft, "partitions": count}).encode(),
-        )
-
-    def _bundle(self, number: int, rows: list[dict], files: dict) -> None:
-        used = {row[1] for part in rows for row in part["pieces"] if row[1] >= 0}
-        facts = {"partitions": rows, "files": {str(file): files[file] for file in sorted(used)}}
-        self._put(f"partitions/{number:06d}.json", json.dumps(facts).encode())
+        """Write down all partitions; ``files`` are (url, name, sha256, stamp) by number."""
+        uses = Counter(piece.file for part in partitions for piece in part.pieces)
+        for number in range(math.ceil(len(partitions) / _BUNDLE)):
+            bundle = partitions[number * _BUNDLE : (number + 1) * _BUNDLE]
+            read = {piece.file for part in bundle for piece in part.pieces if piece.file >= 0}
+            facts = {
+                "partitions": [part.to_json() for part in bundle],
+                "files": {str(file): files[file] for file in sorted(read)},
+                "once": [file for file in sorted(read) if uses[file] == 1],
+            }
+            self._put(f"partitions/{number:06d}.json", json.dumps(facts).encode())
+        state = {"base": base, "draft": draft, "partitions": len(partitions)}
+        self._put("state.json", json.dumps(state).encode())
 
     def keep(self, name: str, content: bytes) -> None:
         """Put a document into the folder."""
@@ -96,13 +91,10 @@ class Work:
         fs, folder = self._fs()
         return fs.cat_file(f"{folder}/{name}")
 
-    def partition(
-        self, number: int, draft: str
-    ) -> tuple[Partition, dict[int, tuple[str, str, str]]]:
-        """A partition of a draft and the files it reads."""
+    def partition(self, number: int, draft: str) -> tuple[Partition, dict[str, Any]]:
+        """A partition of a draft, and its bundle, in which are the files it reads."""
         bundle = _read_bundle(self, number // _BUNDLE, draft)
-        part = Partition.from_json(bundle["partitions"][number % _BUNDLE])
-        return part, {int(file): tuple(facts) for file, facts in bundle["files"].items()}
+        return Partition.from_json(bundle["partitions"][number % _BUNDLE]), bundle
 
     def done(self) -> set[int]:
         """Numbers of the partitions that are written."""
@@ -189,7 +181,7 @@ def run_partition(work: Work, number: int) -> int:
     if not 0 <= number < state["partitions"]:
         raise StoreError(f"there is no partition {number}: they go from 0 to "
                          f"{state['partitions'] - 1}")  # fmt: skip
-    part, files = work.partition(number, state["draft"])
+    part, bundle = work.partition(number, state["draft"])
     draft, before = _sessions(work, state["base"], state["draft"])
     fork = draft.fork()
     old = _group(before, part.path)
@@ -199,9 +191,10 @@ def run_partition(work: Work, number: int) -> int:
         return _spills(work, state["base"], part.path).get(row, [])
 
     def fetch(file: int) -> tuple[list[Trace], list[tuple[str, str]]]:
-        url, name, checksum = files[file]
+        url, name, checksum, stamp = bundle["files"][str(file)]
+        once = file in bundle["once"]
         try:
-            return READER.read(SourceFile(url, None, name), checksum)
+            return READER.read(SourceFile(url, None, name), checksum, stamp, once)
         except FormatError as error:
             return [], [("", f"rejected: {error}")]
 

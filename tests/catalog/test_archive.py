@@ -14,10 +14,13 @@ from pangeo_ces.archive.files import stage_files
 from pangeo_ces.catalog import build_catalog, open_catalog
 from pangeo_ces.errors import StoreError
 
+pytestmark = pytest.mark.filterwarnings("ignore:The item .* is deprecated")
 
-@pytest.fixture
-def archive(tmp_path):
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
     """Two stages: a day file and its stations, then another day."""
+    tmp_path = tmp_path_factory.mktemp("archive")
     stream = obspy.read(str(next(ces.samples.path("german_events/observed").iterdir())))
     trace = stream.select(station="BFO", component="Z")[0]
     folder = tmp_path / "in"

@@ -21,7 +21,7 @@ from zarr.storage import MemoryStore
 from pangeo_ces.conventions import INT_FILL
 from pangeo_ces.errors import ParameterError
 from pangeo_ces.store.codecs import CHUNK_MULTIPLE, PROFILES, compressors
-from pangeo_ces.store.partition import fill_value
+from pangeo_ces.store.shards import fill_value
 
 SPECIFICATION = {
     "bytes", "blosc", "zstd", "gzip", "crc32c", "sharding_indexed", "transpose",

@@ -1,0 +1,136 @@
+"""One shard in memory, and as the bytes that Zarr's sharding codec defines."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import google_crc32c
+import numpy as np
+import zarr
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+
+from ..conventions import INT_FILL
+from .codecs import encoder
+from .memory import scratch
+
+_EMPTY = np.uint64(2**64 - 1)
+
+
+class Grid:
+    """Samples of a shard by station, component and time, and which of them are there.
+
+    The memory is that of the last grid of this thread: to be touched first is what costs most.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype):
+        self.shape, self.dtype = shape[-3:], dtype
+        self.fill = fill_value(dtype)
+        size = int(np.prod(self.shape, dtype="int64"))
+        self.samples = scratch("grid", size, dtype).reshape(self.shape)
+        self.taken = scratch("taken", size, np.dtype(bool)).reshape(self.shape)
+        self.taken[...] = False
+        self._low, self._high = np.inf, -np.inf
+
+    def put(
+        self, row: tuple[int, int], at: int, values: np.ndarray
+    ) -> tuple[bool, tuple[int, int] | None]:
+        """Put values where nothing is yet.
+
+        Returns
+        -------
+        fresh : bool
+            Whether any of them has its place now.
+        differs : (int, int) or None
+            From the first to the last that has not, since another value is there, or since it is
+            the one that means a gap.
+        """
+        end = at + len(values)
+        held, taken = self.samples[row][at:end], self.taken[row][at:end]
+        low, high = _limits(values)
+        wrong = values == self.fill if low == self.fill else None
+        if not taken.any():
+            held[:] = values
+            fresh = True
+        else:
+            there = taken.copy()
+            unlike = there & (held != values) & ~((held != held) & (values != values))
+            wrong = unlike if wrong is None else unlike | wrong
+            held[~there] = values[~there]
+            fresh = not there.all()
+        if wrong is not None:
+            low, high = _limits(held[held != self.fill])
+        self._low, self._high = min(self._low, low), max(self._high, high)
+        taken[:] = True
+        if wrong is None or not wrong.any():
+            return fresh, None
+        where = np.flatnonzero(wrong)
+        return fresh, (int(where[0]), int(where[-1]) + 1)
+
+    def finish(self) -> tuple[float, float] | None:
+        """Mark what is not there as gaps; least and greatest sample, if there is any."""
+        for row in np.ndindex(self.shape[:2]):
+            if not self.taken[row].all():
+                self.samples[row][~self.taken[row]] = self.fill
+        return (self._low, self._high) if self._low <= self._high else None
+
+
+def put_shard(array: zarr.Array[Any], place: tuple[int, ...], grid: Grid) -> None:
+    """Write a grid as the shard of an array that has this place."""
+    encode = encoder(array)
+    if encode is None:  # codecs of others: Zarr knows them
+        shape = array.shards or array.chunks
+        region = tuple(
+            slice(i * n, min((i + 1) * n, length))
+            for i, n, length in zip(place, shape, array.shape, strict=True)
+        )
+        inside = tuple(slice(0, part.stop - part.start) for part in region)
+        array[region] = grid.samples.reshape(shape)[inside]
+        return
+    path = f"{array.path}/{array.metadata.encode_chunk_key(place)}"
+    content = _encoded(grid, array.chunks[-3:], encode)
+    if content is None:
+        sync(array.store.delete(path))
+    else:
+        sync(array.store.set(path, default_buffer_prototype().buffer.from_bytes(content)))
+
+
+def _encoded(
+    grid: Grid, chunk: tuple[int, ...], encode: Callable[[np.ndarray], bytes]
+) -> bytes | None:
+    """Chunks one after the other, then their offsets and sizes, then a checksum of these."""
+    counts = tuple(n // c for n, c in zip(grid.shape, chunk, strict=True))
+    index = np.full((*counts, 2), _EMPTY, "<u8")
+    parts: list[bytes] = []
+    offset = 0
+    for place in itertools.product(*map(range, counts)):
+        region = tuple(slice(i * c, (i + 1) * c) for i, c in zip(place, chunk, strict=True))
+        if not grid.taken[region].any():
+            continue
+        part = encode(np.ascontiguousarray(grid.samples[region]))
+        index[place] = offset, len(part)
+        offset += len(part)
+        parts.append(part)
+    if not parts:
+        return None
+    table = index.tobytes()
+    parts += [table, google_crc32c.value(table).to_bytes(4, "little")]
+    return b"".join(parts)
+
+
+def fill_value(dtype: np.dtype) -> int | float:
+    """Value of samples that were never recorded."""
+    return INT_FILL[dtype.name] if dtype.kind == "i" else float("nan")
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Least and greatest finite value; the first exceeds the second where there is none."""
+    if not values.size:
+        return np.inf, -np.inf
+    low, high = values.min(), values.max()
+    if values.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
+        values = values[np.isfinite(values)]
+        return _limits(values)
+    return low.item(), high.item()

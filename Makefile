@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check bench docs lock system clean
+.PHONY: install demo test check bench catalogs docs lock system peers clean
 
 install: $(STAMP)
 
@@ -27,7 +27,14 @@ system:
 		|| echo "chromium could not be installed: browser tests will skip"; \
 	fi
 
-test: install system check
+# Programs that only tests use, and that need other versions of what this package needs.
+peers: install
+	@test -x $(VENV)/fdsn/bin/portable-fdsnws-dataselect || { $(PYTHON) -m venv $(VENV)/fdsn \
+		&& $(VENV)/fdsn/bin/python -m pip install --quiet --disable-pip-version-check \
+			'portable-fdsnws-dataselect>=2.0' 'mseedindex>=3.0' \
+		|| echo "no FDSN server of others could be installed: its tests will skip"; }
+
+test: install system peers check
 	$(BIN)/python -m pytest
 
 check: install
@@ -42,6 +49,10 @@ bench: install
 	$(BIN)/asv machine --yes >/dev/null
 	$(BIN)/asv run --python=same --quick --dry-run
 
+# The catalogue of the sample data, and the store it points to.
+catalogs: install
+	$(BIN)/python catalogs/build.py
+
 docs: install
 	$(BIN)/sphinx-build -q -W -b html docs docs/_build
 
@@ -50,7 +61,7 @@ lock:
 	$(PYTHON) -m pip install --quiet uv
 	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --upgrade \
 		--no-emit-index-url --no-header --no-annotate --group test --group check --group bench \
-		--group docs --extra s3 pyproject.toml -o constraints.txt
+		--group docs --extra s3 --extra serve --extra webdav pyproject.toml -o constraints.txt
 
 clean:
 	rm -rf $(VENV) demo-output docs/_build .pytest_cache .mypy_cache .ruff_cache

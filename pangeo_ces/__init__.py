@@ -26,6 +26,7 @@ except PackageNotFoundError:  # a source tree that is not installed
 #: Public name -> module that holds it; imported when first used.
 _PUBLIC = {
     "bandpass": "process.filter",
+    "build_catalog": "catalog",
     "checkout": "archive.history",
     "collect_garbage": "store.versions",
     "connect": "compute",
@@ -47,6 +48,7 @@ _PUBLIC = {
     "lowpass": "process.filter",
     "match": "process.window",
     "minmax": "products.envelope",
+    "open_catalog": "catalog",
     "open_store": "store.open",
     "peak_motion": "products.peak_motion",
     "plan": "store.convert",

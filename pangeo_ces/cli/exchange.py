@@ -11,7 +11,7 @@ from .output import few, print_rows, say, watched
 
 @click.command()
 @click.argument("store")
-@click.option("--format", "form", type=click.Choice(["mseed", "mseed3", "sac", "asdf"]),
+@click.option("--format", "form", type=click.Choice(["mseed", "mseed3", "sac", "asdf", "zarr"]),
               default="mseed", show_default=True, help="Of the files.")  # fmt: skip
 @click.option("--output", required=True, metavar="DIR", help="Folder or URL to write to.")
 @click.option("--node", default="", metavar="PATH", help="Node with all below it; else all.")
@@ -44,6 +44,8 @@ def export(
 ) -> None:
     """Write the records of a STORE as miniSEED, SAC or ASDF files, sample for sample.
 
+    With --format zarr, copy the whole version to plain Zarr, which needs no Icechunk.
+
     Event windows come in a folder for each event, continuous data as an SDS archive, with
     stations.xml and events.xml beside them.
 
@@ -51,8 +53,13 @@ def export(
     ces export norcia.zarr --output out
     ces export norcia.zarr --format sac --node windows/main/observed --station "AM*" --output out
     """
+    from ..store.exchange import export_zarr
     from ..store.export import export as call
 
+    if form == "zarr":
+        objects = export_zarr(store, output)
+        say(json.dumps({"objects": objects}) if as_json else f"wrote {objects} objects to {output}")
+        return
     done = call(
         store, output, format=form, path=node, network=network, station=station, location=location,
         channel=channel, starttime=starttime, endtime=endtime, record_length=record_length,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
 from typing import Any
 
 import google_crc32c
@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec
 from zarr.codecs.numcodecs import PCodec
 
-from ..errors import ParameterError
+from ..errors import ParameterError, StoreError
 
 #: Name of a profile and what it is for.
 PROFILES = {
@@ -80,9 +80,38 @@ def compressors(profile: str, dtype: DTypeLike) -> dict[str, Any]:
     return {"filters": None, "serializer": "auto", "compressors": [blosc, Crc32cCodec()]}
 
 
-def encoder(array: zarr.Array[Any]) -> Callable[[np.ndarray], bytes] | None:
-    """What makes the bytes of one chunk of a sharded array; ``None`` where its codecs are none of
-    ours, and Zarr has to."""
+@dataclasses.dataclass(frozen=True)
+class ChunkCodec:
+    """Bytes of one chunk of a shard from its samples, and back, without Zarr's pipeline."""
+
+    codec: Any
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+    def encode(self, chunk: np.ndarray) -> bytes:
+        """Compressed samples and their checksum."""
+        content = bytes(self.codec.encode(chunk))
+        return content + google_crc32c.value(content).to_bytes(4, "little")
+
+    def decode(self, content: bytes) -> np.ndarray:
+        """Samples of a chunk.
+
+        Raises
+        ------
+        StoreError
+            When the checksum does not fit.
+        """
+        body = content[:-4]
+        if google_crc32c.value(body) != int.from_bytes(content[-4:], "little"):
+            raise StoreError(
+                "a chunk is damaged (its checksum differs): copy the store again, or open an "
+                "earlier version of it"
+            )
+        return np.frombuffer(self.codec.decode(body), self.dtype).reshape(self.shape)
+
+
+def chunk_codec(array: zarr.Array[Any]) -> ChunkCodec | None:
+    """The codec of a sharded array; ``None`` where it is none of ours, and Zarr has to."""
     outer: Any = getattr(array.metadata, "codecs", ())
     if len(outer) != 1 or not isinstance(outer[0], ShardingCodec):
         return None
@@ -95,16 +124,10 @@ def encoder(array: zarr.Array[Any]) -> Callable[[np.ndarray], bytes] | None:
         config: Any = inner[1].to_dict()["configuration"]
         settings = {key: config[key] for key in ("cname", "clevel", "blocksize", "typesize")}
         shuffle = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}[config["shuffle"]]
-        return _with_checksum(numcodecs.Blosc(shuffle=shuffle, **settings).encode)
-    if [type(codec) for codec in inner] == [PCodec, Crc32cCodec]:
+        codec: Any = numcodecs.Blosc(shuffle=shuffle, **settings)
+    elif [type(codec) for codec in inner] == [PCodec, Crc32cCodec]:
         settings = {key: value for key, value in inner[0].codec_config.items() if key != "id"}
-        return _with_checksum(numcodecs.pcodec.PCodec(**settings).encode)
-    return None
-
-
-def _with_checksum(encode: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], bytes]:
-    def encoded(chunk: np.ndarray) -> bytes:
-        content = bytes(encode(chunk))
-        return content + google_crc32c.value(content).to_bytes(4, "little")
-
-    return encoded
+        codec = numcodecs.pcodec.PCodec(**settings)
+    else:
+        return None
+    return ChunkCodec(codec, array.dtype, array.chunks)

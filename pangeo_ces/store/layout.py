@@ -18,7 +18,8 @@ from .codecs import CHUNK_MULTIPLE
 from .events import Event
 
 DAY = 86_400
-#: Samples of one channel in a shard of a continuous node, and its chunks: a quarter of an hour at 100 Hz.
+#: Samples of one channel in a shard of a continuous node, and chunks in it: at 100 Hz a day, and
+#: a quarter of an hour.
 _CONTINUOUS_SHARD = 8_640_000
 _CHUNKS_A_SHARD = 96
 

@@ -73,6 +73,8 @@ def storage(address: str) -> icechunk.Storage | None:
     rest = rest.strip("/")
     if scheme == "memory":
         return _MEMORY.setdefault(rest, icechunk.in_memory_storage())
+    if scheme in ("http", "https"):  # to read what somebody else wrote
+        return icechunk.http_storage(address)
     if scheme != "s3":
         return None
     bucket, _, prefix = rest.partition("/")
@@ -115,7 +117,7 @@ def obtain(address: str) -> icechunk.Repository:
     if repository is not None:
         return repository
     place = storage(address)
-    if place is None:
+    if place is None or address.startswith("http"):
         raise StoreError(f"cannot write to {address}: use a path, memory:// or s3://")
     _refuse_others(address)
     try:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import google_crc32c
+import numba
 import numpy as np
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from ..conventions import INT_FILL
-from .codecs import encoder
+from .codecs import ChunkCodec, chunk_codec
 from .memory import scratch
 
 _EMPTY = np.uint64(2**64 - 1)
@@ -49,12 +49,11 @@ class Grid:
         """
         end = at + len(values)
         held, taken = self.samples[row][at:end], self.taken[row][at:end]
-        low, high = _limits(values)
+        new = not taken.any()
+        low, high = _copy(values, held) if new else _limits(values)
         wrong = values == self.fill if low == self.fill else None
-        if not taken.any():
-            held[:] = values
-            fresh = True
-        else:
+        fresh = new
+        if not new:
             there = taken.copy()
             unlike = there & (held != values) & ~((held != held) & (values != values))
             wrong = unlike if wrong is None else unlike | wrong
@@ -72,15 +71,18 @@ class Grid:
     def finish(self) -> tuple[float, float] | None:
         """Mark what is not there as gaps; least and greatest sample, if there is any."""
         for row in np.ndindex(self.shape[:2]):
-            if not self.taken[row].all():
-                self.samples[row][~self.taken[row]] = self.fill
+            taken = self.taken[row]
+            if not taken.any():
+                self.samples[row] = self.fill
+            elif not taken.all():
+                self.samples[row][~taken] = self.fill
         return (self._low, self._high) if self._low <= self._high else None
 
 
 def put_shard(array: zarr.Array[Any], place: tuple[int, ...], grid: Grid) -> None:
     """Write a grid as the shard of an array that has this place."""
-    encode = encoder(array)
-    if encode is None:  # codecs of others: Zarr knows them
+    codec = chunk_codec(array)
+    if codec is None:  # codecs of others: Zarr knows them
         shape = array.shards or array.chunks
         region = tuple(
             slice(i * n, min((i + 1) * n, length))
@@ -90,34 +92,40 @@ def put_shard(array: zarr.Array[Any], place: tuple[int, ...], grid: Grid) -> Non
         array[region] = grid.samples.reshape(shape)[inside]
         return
     path = f"{array.path}/{array.metadata.encode_chunk_key(place)}"
-    content = _encoded(grid, array.chunks[-3:], encode)
+    content = _encoded(grid, codec)
     if content is None:
         sync(array.store.delete(path))
     else:
-        sync(array.store.set(path, default_buffer_prototype().buffer.from_bytes(content)))
+        # Of its own, since Icechunk keeps small objects, and all in memory, without a copy.
+        own = default_buffer_prototype().buffer.from_bytes(content.tobytes())
+        sync(array.store.set(path, own))
 
 
-def _encoded(
-    grid: Grid, chunk: tuple[int, ...], encode: Callable[[np.ndarray], bytes]
-) -> bytes | None:
-    """Chunks one after the other, then their offsets and sizes, then a checksum of these."""
+def _encoded(grid: Grid, codec: ChunkCodec) -> np.ndarray | None:
+    """Chunks one after the other, then their offsets and sizes, then a checksum of these.
+
+    All components of a time lie together, so that a window of them is one range of bytes.
+    """
+    chunk = codec.shape[-3:]
     counts = tuple(n // c for n, c in zip(grid.shape, chunk, strict=True))
     index = np.full((*counts, 2), _EMPTY, "<u8")
-    parts: list[bytes] = []
-    offset = 0
-    for place in itertools.product(*map(range, counts)):
+    # A codec adds a few bytes at most to what it cannot compress.
+    content = scratch("shard", 2 * grid.samples.nbytes + 4096, np.dtype("uint8"))
+    end = 0
+    for time, station, component in itertools.product(*map(range, (counts[-1], *counts[:-1]))):
+        place = station, component, time
         region = tuple(slice(i * c, (i + 1) * c) for i, c in zip(place, chunk, strict=True))
-        if not grid.taken[region].any():
-            continue
-        part = encode(np.ascontiguousarray(grid.samples[region]))
-        index[place] = offset, len(part)
-        offset += len(part)
-        parts.append(part)
-    if not parts:
+        if grid.taken[region].any():
+            part = codec.encode(np.ascontiguousarray(grid.samples[region]))
+            content[end : end + len(part)] = np.frombuffer(part, "uint8")
+            index[place] = end, len(part)
+            end += len(part)
+    if not end:
         return None
     table = index.tobytes()
-    parts += [table, google_crc32c.value(table).to_bytes(4, "little")]
-    return b"".join(parts)
+    tail = table + google_crc32c.value(table).to_bytes(4, "little")
+    content[end : end + len(tail)] = np.frombuffer(tail, "uint8")
+    return content[: end + len(tail)]
 
 
 def fill_value(dtype: np.dtype) -> int | float:
@@ -127,10 +135,26 @@ def fill_value(dtype: np.dtype) -> int | float:
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
     """Least and greatest finite value; the first exceeds the second where there is none."""
-    if not values.size:
-        return np.inf, -np.inf
-    low, high = values.min(), values.max()
-    if values.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
+    if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
+    return (values.min().item(), values.max().item()) if values.size else (np.inf, -np.inf)
+
+
+def _copy(values: np.ndarray, held: np.ndarray) -> tuple[float, float]:
+    """Copy, and least and greatest finite value."""
+    if values.dtype.kind == "f":
+        held[:] = values
         return _limits(values)
-    return low.item(), high.item()
+    return _copy_whole(values, held)
+
+
+@numba.njit(nogil=True, cache=True)
+def _copy_whole(values: np.ndarray, held: np.ndarray) -> tuple:  # pragma: no cover
+    """The same for whole numbers, in one pass over memory."""
+    low = high = values[0]
+    for i in range(values.size):
+        value = values[i]
+        held[i] = value
+        low = min(low, value)
+        high = max(high, value)
+    return low, high

@@ -1,0 +1,255 @@
+"""Hostile orders of events: what a store has to withstand without losing or bending a sample."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import obspy
+import pytest
+from obspy.core.inventory import Channel, Inventory, Network, Response, Station
+from obspy.core.inventory.response import InstrumentSensitivity
+
+import pangeo_ces as ces
+from pangeo_ces.sources.base import Site, Trace
+from pangeo_ces.store.traces import read_traces, segment_table
+
+SECOND = 10**9
+DAY = 86_400
+START = 1_582_848_000 * SECOND  # 2020-02-28
+SITE = Site(42.5, 13.0, 100.0, 0.0, 0.0, -90.0)
+
+
+@pytest.fixture
+def files(tmp_path, listed):
+    """``files(a=[trace, …])`` writes files, with other bytes each time they are written."""
+    listed.files = {}
+    count = iter(range(10_000))
+
+    def write(same=None, **contents):
+        paths = []
+        for name, traces in contents.items():
+            path = tmp_path / f"{name}.list"
+            path.write_text(same or f"{name} {next(count)}")
+            listed.files[path.name] = traces
+            paths.append(path)
+        return paths
+
+    return write
+
+
+def trace(values, start=0, station="A", channel="LHZ", dtype="int32", interval=Fraction(1), **more):
+    """Samples from ``start`` seconds after :data:`START` on."""
+    data = np.asarray(values, dtype)
+    begin = START + round(start * SECOND)
+    return Trace("XX", station, "", channel, begin, interval, len(data), data, site=SITE, **more)
+
+
+def stored(store):
+    return sorted(
+        (t.id, t.start, t.quantity, t.data.dtype.str, t.data.tolist()) for t in read_traces(store)
+    )
+
+
+def given(*traces):
+    return sorted((t.id, t.start, t.quantity, t.data.dtype.str, t.data.tolist()) for t in traces)
+
+
+def inventory(path, *channels):
+    """StationXML with (station, channel, from, to, azimuth, gain)."""
+    stations = {}
+    for station, code, begin, end, azimuth, gain in channels:
+        response = Response(instrument_sensitivity=InstrumentSensitivity(
+            gain, 1.0, "M/S", "COUNTS"))  # fmt: skip
+        stations.setdefault(station, []).append(
+            Channel(code, "", 42, 13, 0, 0, azimuth=azimuth, dip=0, response=response,
+                    start_date=begin and obspy.UTCDateTime(begin),
+                    end_date=end and obspy.UTCDateTime(end)))  # fmt: skip
+    found = [Station(code, 42, 13, 0, channels=c) for code, c in stations.items()]
+    Inventory([Network("XX", found)]).write(str(path), format="STATIONXML")
+    return str(path)
+
+
+# ---- replaced, renamed, vanished files
+
+
+def test_a_file_that_takes_the_bytes_of_another(tmp_path, files, listed):
+    """Two files exchange their names: nothing is lost."""
+    one, two = trace([1, 2, 3]), trace([7, 8, 9], 100)
+    a, b = files(a=[one], b=[two])
+    ces.convert([a, b], tmp_path / "s")
+    texts = a.read_text(), b.read_text()
+    a.write_text(texts[1]), b.write_text(texts[0])
+    listed.files |= {"a.list": [two], "b.list": [one]}
+    ces.convert([a, b], tmp_path / "s")
+    assert stored(tmp_path / "s") == given(one, two)
+
+
+def test_a_copy_stays_when_its_twin_changes(tmp_path, files, listed):
+    """Equal bytes under two names are stored once; one of them is then corrected."""
+    one, other = trace([1, 2, 3]), trace([7, 8, 9], 100)
+    a, b = files(same="twins", a=[one], b=[one])
+    ces.convert([a, b], tmp_path / "s")
+    files(a=[other])
+    ces.convert([a, b], tmp_path / "s")
+    assert stored(tmp_path / "s") == given(one, other)
+
+
+def test_a_file_renamed_at_the_provider(tmp_path, record, stations, quake):
+    archive, store = tmp_path / "archive", tmp_path / "s"
+    path = record("A")
+    ces.stage_files(archive, [path.parent])
+    ces.convert(archive, store, stations=stations)
+    path.rename(path.with_name("other-name.mseed"))
+    ces.stage_files(archive, [path.parent])
+    ces.convert(archive, store, stations=stations)
+    assert len(list(read_traces(store))) == 1
+
+
+def test_files_of_two_archives_with_one_name(tmp_path, record, stations):
+    """Both hold a ``day.mseed``: neither hides the other."""
+    archives = []
+    for station in "AB":
+        path = record(station, name="day.mseed")
+        archives.append(tmp_path / f"archive-{station}")
+        ces.stage_files(archives[-1], [path.parent])
+    report = ces.convert(archives, tmp_path / "s", stations=stations)
+    assert {t.station for t in read_traces(tmp_path / "s")} == {"A", "B"} or report.rows
+
+
+# ---- one file, several traces of one span
+
+
+def test_two_traces_of_one_span_in_a_file(tmp_path, files):
+    """As where qualities D and Q of one hour were put into one file."""
+    traces = [trace([1, 2, 3]), trace([4, 5, 6])]
+    ces.convert(files(a=traces), tmp_path / "s")
+    assert stored(tmp_path / "s") == given(*traces)
+
+
+def test_two_quantities_of_one_span_in_a_file(tmp_path, files):
+    traces = [trace([1, 2, 3]), trace([0.1, 0.2, 0.3], dtype="float32", quantity="velocity")]
+    ces.convert(files(a=traces), tmp_path / "s")
+    assert stored(tmp_path / "s") == given(*traces)
+
+
+def test_two_traces_of_one_span_in_windows(tmp_path, files, catalog_of):
+    event = catalog_of("e.xml", obspy.UTCDateTime(ns=START))
+    traces = [trace([1, 2, 3]), trace([4, 5, 6])]
+    ces.convert(files(a=traces[:1], b=traces[1:]), tmp_path / "s", event=event)
+    assert stored(tmp_path / "s") == given(*traces)
+
+
+def test_qualities_of_a_record_in_one_miniseed_file(tmp_path, stations):
+    path = tmp_path / "two.mseed"
+    header = {"network": "XX", "station": "A", "channel": "HHZ", "sampling_rate": 100.0}
+    parts = []
+    for quality, seed in (("D", 1), ("Q", 2)):
+        data = np.random.default_rng(seed).integers(-99, 99, 500).astype("int32")
+        part = tmp_path / f"{quality}.mseed"
+        obspy.Trace(data, header | {"mseed": {"dataquality": quality}}).write(
+            str(part), format="MSEED")  # fmt: skip
+        parts.append(data)
+        with path.open("ab") as stream:
+            stream.write(part.read_bytes())
+    ces.convert(path, tmp_path / "s", stations=stations)
+    back = sorted((t.quality, t.data.tolist()) for t in read_traces(tmp_path / "s"))
+    assert back == [("D", parts[0].tolist()), ("Q", parts[1].tolist())]
+
+
+# ---- copies
+
+
+def test_a_copy_that_comes_later_is_a_copy(tmp_path, files):
+    """The same samples in another file: once, whether it came with the first or after it."""
+    one = trace(range(50))
+    a, b = files(a=[one], b=[trace(range(50))])
+    ces.convert([a, b], tmp_path / "whole")
+    ces.convert([a], tmp_path / "grown")
+    ces.convert([b], tmp_path / "grown")
+    assert stored(tmp_path / "whole") == given(one)
+    assert stored(tmp_path / "grown") == given(one)
+
+
+def test_zeros_of_both_signs_overlap(tmp_path, files):
+    traces = [trace([0.0, 1.0], dtype="float32"), trace([-0.0, 1.0, 2.0], dtype="float32")]
+    ces.convert(files(a=traces[:1], b=traces[1:]), tmp_path / "s")
+    back = {t.samples: t.data for t in read_traces(tmp_path / "s")}
+    assert [np.signbit(back[n][0]) for n in (2, 3)] == [False, True]
+
+
+# ---- nothing new, no new version
+
+
+def test_again_after_samples_that_cannot_be_decoded(tmp_path, files, listed):
+    good, bad = trace([1, 2, 3]), trace([4, 5, 6], 100)
+    paths = files(a=[good], b=[bad])
+    reading = listed.read
+
+    def read(file, *, samples, report):
+        if file.name == "b.list" and samples:
+            return []
+        return reading(file, samples=samples, report=report)
+
+    import dataclasses
+
+    listed.files["b.list"] = [dataclasses.replace(bad, data=None)]
+    listed.files["b.list"][0].dtype = np.dtype("int32")
+    listed.read = read
+    try:
+        ces.convert(paths, tmp_path / "s")
+        again = ces.convert(paths, tmp_path / "s")
+    finally:
+        del listed.read
+    assert len(ces.history(tmp_path / "s")) == 1 and again.unchanged
+
+
+def test_again_with_a_stationxml_for_each_station(tmp_path, files):
+    documents = [inventory(tmp_path / f"{s}.xml", (s, "LHZ", None, None, 0, 1e9)) for s in "AB"]
+    paths = files(a=[trace([1, 2, 3])], b=[trace([1, 2, 3], station="B")])
+    ces.convert(paths, tmp_path / "s", stations=documents)
+    again = ces.convert(paths, tmp_path / "s", stations=documents)
+    assert again.unchanged
+
+
+# ---- metadata
+
+
+def test_a_later_epoch_does_not_change_the_earlier_data(tmp_path, files):
+    """Coordinates are those of the first record, whether it came first or all came at once."""
+    epochs = inventory(
+        tmp_path / "i.xml",
+        ("A", "LHZ", "2020-01-01", "2020-02-29", 10, 1e9),
+        ("A", "LHZ", "2020-02-29", None, 20, 3e9),
+    )
+    a, b = files(a=[trace(range(9))], b=[trace(range(9), 2 * DAY)])
+    ces.convert([a, b], tmp_path / "whole", stations=epochs)
+    ces.convert([a], tmp_path / "grown", stations=epochs)
+    report = ces.convert([b], tmp_path / "grown", stations=epochs)
+    whole, grown = (ces.open_store(tmp_path / s)["continuous/1Hz"] for s in ("whole", "grown"))
+    assert float(grown["sensitivity"].values[0, 0]) == float(whole["sensitivity"].values[0, 0])
+    assert float(grown["azimuth"].values[0, 0]) == float(whole["azimuth"].values[0, 0])
+    assert any("epoch" in row.reason for row in report.rows)
+
+
+def test_a_corrected_orientation(tmp_path, files):
+    """The same channel epoch, corrected: coordinates and document say the same."""
+    path = tmp_path / "i.xml"
+    (a,) = files(a=[trace(range(9))])
+    inventory(path, ("A", "LHZ", None, None, 10, 1e9))
+    ces.convert([a], tmp_path / "s", stations=str(path))
+    inventory(path, ("A", "LHZ", None, None, 20, 2e9))
+    ces.convert([a], tmp_path / "s", stations=str(path))
+    node = ces.open_store(tmp_path / "s")["continuous/1Hz"]
+    assert float(node["azimuth"].values[0, 0]) == 20
+    assert float(node["sensitivity"].values[0, 0]) == 2e9
+
+
+# ---- rates
+
+
+def test_rates_too_close_to_tell_by_name(tmp_path, files):
+    exact, odd = Fraction(1, 100), 1 / Fraction(100.0000000001)
+    traces = [trace(range(5), interval=exact), trace(range(5, 10), 100, interval=odd)]
+    ces.convert(files(a=traces[:1], b=traces[1:]), tmp_path / "s")
+    assert stored(tmp_path / "s") == given(*traces)

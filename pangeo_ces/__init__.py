@@ -63,6 +63,7 @@ _PUBLIC = {
     "rotate": "process.rotate",
     "run_rapid_assessment": "workflow.run",
     "serve_fdsn": "service.serve",
+    "stage": "archive.verb",
     "stage_fdsn": "archive.fdsn",
     "stage_files": "archive.files",
     "stage_sds": "archive.sds",

@@ -79,8 +79,9 @@ def gc(store: str, expire: str | None, dry_run: bool, as_json: bool) -> None:
         click.echo(json.dumps(gone))
         return
     verb = "would go" if dry_run else "went"
-    say(f"{gone['versions']} versions, {gone['chunks']} chunks, {gone['manifests']} manifests, "
-        f"{gone['snapshots']} snapshots {verb}: {size(gone['bytes'])}")  # fmt: skip
+    names = ("drafts", "versions", "chunks", "manifests", "snapshots")
+    counts = ", ".join(f"{gone[name]} {name}" for name in names)
+    say(f"{counts} {verb}: {size(gone['bytes'])}")
 
 
 @click.command("import")

@@ -161,7 +161,7 @@ def _usable(plan: Plan, channels: Channels, report: Report) -> Iterable[Found]:
                 name, trace.id, "warning", "no response: counts only, no ground motion from it"
             )  # fmt: skip
         header = dataclasses.replace(trace, quantity=quantity)
-        yield Found(file, number, header, channel, np.dtype(dtype))
+        yield Found(file, number, header, channel, np.dtype(dtype), name)
 
 
 def _note_epochs(found: list[Found], origins: list[Origin], report: Report) -> None:
@@ -253,7 +253,7 @@ def _spans(node: Held) -> dict[tuple[str, str, int], list[tuple[int, int, str]]]
     if node.spans is None:
         node.spans = defaultdict(list)
         for row, source in enumerate(node.table["source_number"]):
-            trace = node.found(row, -1).trace
+            trace = node.found(row).trace
             event = int(node.table["event_number"][row])
             key = (str(node.table["source_sha256"][source]), trace.id, event)
             node.spans[key].append((trace.start, trace.end, trace.quantity))

@@ -118,6 +118,8 @@ def convert(
         inputs = _plan(inputs, stations, event, as_, name, profile, progress, report)
     job = begin(inputs, store, overwrite=overwrite, tag=tag, report=report)
     if job is None:
+        if tag:
+            name_newest(store, tag)
         return report
     waiting = sorted(set(range(job.partitions)) - job.work.done())
     with ProgressBar() if progress else nullcontext():
@@ -233,6 +235,13 @@ def begin(
     work.keep("begun.json", json.dumps({"overwrite": overwrite, "tag": tag}).encode())
     work.begin(draft.base, snapshot, files, parts)
     return Job(work, found, arrangement, draft, len(parts), overwrite, tag)
+
+
+def name_newest(store: str | os.PathLike[str], tag: str) -> None:
+    """Give the newest version a name: it is what the conversion would have come to."""
+    address, _ = repo.split_version(store)
+    repository = repo.obtain(address)
+    repo.make_tag(repository, address, tag, repository.lookup_branch(repo.MAIN))
 
 
 def under_way(store: str | os.PathLike[str]) -> Work:

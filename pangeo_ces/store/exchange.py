@@ -95,7 +95,7 @@ def import_zarr(
         raise StoreError(f"{address} exists: choose another place, or overwrite=True")
     if tag:
         repo.check_tag(repository, address, tag)
-    draft = repo.Draft.begin(address, "draft-import")
+    draft = repo.Draft.begin(address, repo.draft_name("import"))
     try:
         with storage_fault(address):
             target = zarr.open_group(draft.session.store, mode="w", zarr_format=3)
@@ -130,9 +130,11 @@ def _exists(address: str) -> bool:
 
 
 def _objects(store: Store, path: str) -> Iterator[tuple[str, bytes]]:
-    """All keys below a group, sorted, with their bytes, one after the other."""
+    """All keys below a group with their bytes, one after the other: what describes groups and
+    arrays first, outer ones before inner ones, since Icechunk wants to know of an array first."""
     prefix = f"{path}/" if path else ""
-    for key in sorted(sync(_list(store, prefix))):
+    keys = sync(_list(store, prefix))
+    for key in sorted(keys, key=lambda k: (not k.endswith("zarr.json"), k.count("/"), k)):
         yield key.removeprefix(prefix), sync(_get(store, key))
 
 

@@ -34,7 +34,7 @@ class Held:
     table: dict[str, Any]
     spans: dict[tuple[str, str, int], list[tuple[int, int, str]]] | None = None
 
-    def found(self, row: int, source: int) -> Found:
+    def found(self, row: int, source: int = -1) -> Found:
         """A row of the table as a trace to be stored again."""
         column = self.table
         station = self.axes.stations[int(column["station_number"][row])]
@@ -46,7 +46,8 @@ class Held:
             self.interval, int(column["samples"][row]), None, quantity,
             str(column["quality"][row]), dtype=np.dtype(str(column["source_dtype"][row])),
         )  # fmt: skip
-        return Found(source, -1, trace, None, self.axes.dtypes[quantity], row)
+        name = str(column["source_name"][int(column["source_number"][row])])
+        return Found(source, -1, trace, None, self.axes.dtypes[quantity], name, row)
 
     def spills(self) -> dict[int, list[tuple[int, np.ndarray]]]:
         """Samples beside the grid: by row, their first sample and values."""

@@ -11,6 +11,7 @@ import xarray as xr
 
 from ..conventions import QUANTITIES
 from ..timeaxis import sampling_interval, time_index
+from . import repo
 from .open import conversion_reports, open_store, waveforms
 from .traces import segment_table
 from .urls import array_of, group_of, root_group
@@ -97,5 +98,10 @@ def _continuity(table: xr.Dataset) -> dict[str, Any]:
 
 
 def _stored_bytes(url: str) -> int:
-    fs, path = fsspec.core.url_to_fs(url)
+    """Bytes at an address: of all versions."""
+    address, _ = repo.split_version(url)
+    repository = repo.find(address) if address.startswith("memory://") else None
+    if repository is not None:
+        return int(repository.total_chunks_storage())
+    fs, path = fsspec.core.url_to_fs(address)
     return int(fs.du(path))

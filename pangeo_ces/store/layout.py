@@ -27,13 +27,15 @@ _CHUNKS_A_SHARD = 96
 @dataclasses.dataclass(frozen=True)
 class Found:
     """A trace to be stored: ``number`` of the file ``source``, or ``row`` of the table that the
-    previous version has of what is stored (``channel`` is then ``None``: as it was)."""
+    previous version has of what is stored (``channel`` is then ``None``: as it was).  ``origin`` is
+    what the file is called."""
 
     source: int
     number: int
     trace: Trace
     channel: Channel | None
     dtype: np.dtype
+    origin: str
     row: int = -1
 
 
@@ -238,7 +240,8 @@ def _node(
     # The order in which traces take the grid where they overlap: earlier, then longer first; and
     # then whatever does not depend on when which of them was stored.
     placements.sort(key=lambda p: (p.event, p.station, p.component, p.index, -p.trace.samples,
-                                   p.trace.start, p.found.source, p.found.number))  # fmt: skip
+                                   p.trace.start, p.found.origin,
+                                   max(p.found.number, p.found.row)))  # fmt: skip
     return Node(_path(base, interval), interval, events, origin, first, samples, stations,
                 components, placements, (), (), old)  # fmt: skip
 

@@ -8,6 +8,7 @@ import datetime
 import fcntl
 import os
 import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import icechunk
 from ..errors import StoreError
 
 MAIN = "main"
+#: Beginning of the names of branches on which versions are prepared.
+DRAFT = "draft-"
 _MEMORY: dict[str, icechunk.Storage] = {}
 _SNAPSHOT = re.compile(r"[0-9A-HJKMNP-TV-Z]{20}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
@@ -177,6 +180,11 @@ def versions(repository: icechunk.Repository) -> list[Version]:
         if "number" in info.metadata
     ]
     return sorted(found, key=lambda version: version.number)
+
+
+def draft_name(of: str) -> str:
+    """A name that no other draft has."""
+    return f"{DRAFT}{of}-{uuid.uuid4().hex[:12]}"
 
 
 class Draft:

@@ -113,7 +113,9 @@ def storage_fault(url: str) -> Iterator[None]:
     """Faults of the storage, while writing, as errors of ours."""
     try:
         yield
-    except (OSError, IcechunkError) as error:
+    except Exception as error:
+        if not (isinstance(error, OSError | IcechunkError) or _is_of_client(error)):
+            raise
         lines = [line for line in str(error).splitlines() if line.strip()]
         if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
             raise StoreError(
@@ -121,8 +123,8 @@ def storage_fault(url: str) -> Iterator[None]:
                 "before is intact"
             ) from error
         raise StoreError(
-            f"cannot write to {url}: {lines[0] if lines else type(error).__name__}; check it and "
-            "run this again, what was published before is intact"
+            f"cannot reach {url}: {lines[0] if lines else type(error).__name__}; check it and "
+            "the credentials and run this again, what was published before is intact"
         ) from error
 
 

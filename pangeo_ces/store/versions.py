@@ -17,9 +17,10 @@ from . import repo
 from .held import table_of
 from .open import open_store, waveforms
 from .urls import group_of, root_group
+from .work import Work
 
 #: An object younger than this may belong to a conversion that is under way.
-_GRACE = datetime.timedelta(days=1)
+_GRACE = datetime.timedelta(days=7)
 
 
 def history(url: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -110,7 +111,7 @@ def collect_garbage(
     """Delete what no version needs: remains of conversions that were killed, and, if asked for,
     old versions without a tag.
 
-    Tagged versions and the newest one always stay.  Objects of the last day stay as well, since a
+    Tagged versions and the newest one always stay.  Objects of the last week stay as well, since a
     conversion that is under way may need them.
 
     Parameters
@@ -123,13 +124,20 @@ def collect_garbage(
     Returns
     -------
     dict
-        ``versions`` forgotten, and ``chunks``, ``manifests``, ``snapshots`` and ``bytes`` deleted.
+        ``drafts`` and ``versions`` forgotten, and ``chunks``, ``manifests``, ``snapshots`` and
+        ``bytes`` deleted.
     """
     address, version = repo.split_version(url)
     if version:
         raise ParameterError(f"{url}: give the store alone, without @{version}")
     _, repository = _repository(url)
     now = datetime.datetime.now(datetime.UTC)
+    abandoned = _abandoned(repository, now - _GRACE)
+    if not dry_run:
+        with repo.exclusive(address):
+            for branch in abandoned:
+                repository.delete_branch(branch)
+                Work(address, branch.removeprefix(repo.DRAFT)).clear()
     forgotten: set[str] = set()
     tagged = {repository.lookup_tag(name) for name in repository.list_tags()}
     if expire is not None:
@@ -144,12 +152,23 @@ def collect_garbage(
     with repo.exclusive(address):
         summary: icechunk.GCSummary = repository.garbage_collect(now - _GRACE, dry_run=dry_run)
     return {
+        "drafts": len(abandoned),
         "versions": len(forgotten),
         "chunks": summary.chunks_deleted,
         "manifests": summary.manifests_deleted,
         "snapshots": summary.snapshots_deleted,
         "bytes": summary.bytes_deleted,
     }
+
+
+def _abandoned(repository: icechunk.Repository, before: datetime.datetime) -> list[str]:
+    """Branches of conversions that were begun and not gone on with."""
+    branches = [name for name in repository.list_branches() if name.startswith(repo.DRAFT)]
+    begun = {
+        name: repository.lookup_snapshot(repository.lookup_branch(name)).written_at
+        for name in branches
+    }
+    return sorted(name for name, when in begun.items() if when < before)
 
 
 def _repository(url: str | os.PathLike[str]) -> tuple[str, icechunk.Repository]:

@@ -48,18 +48,15 @@ class Work:
 
     @property
     def branch(self) -> str:
-        return f"draft-{self.id}"
+        return f"{repo.DRAFT}{self.id}"
 
     def _fs(self) -> tuple[fsspec.AbstractFileSystem, str]:
         return fsspec.core.url_to_fs(self.folder)
 
     def state(self) -> dict[str, Any] | None:
         """What was begun: ``base`` and ``draft`` snapshots, number of ``partitions``."""
-        fs, folder = self._fs()
-        try:
-            return json.loads(fs.cat_file(f"{folder}/state.json"))
-        except FileNotFoundError:
-            return None
+        content = self._get("state.json")
+        return None if content is None else json.loads(content)
 
     def begin(
         self,
@@ -87,9 +84,17 @@ class Work:
         self._put(name, content)
 
     def document(self, name: str) -> bytes:
-        """A document of the folder."""
-        fs, folder = self._fs()
-        return fs.cat_file(f"{folder}/{name}")
+        """A document of the folder.
+
+        Raises
+        ------
+        StoreError
+            When it is not there.
+        """
+        content = self._get(name)
+        if content is None:
+            raise StoreError(f"{self.folder}/{name} is missing: begin with ces convert-init")
+        return content
 
     def partition(self, number: int, draft: str) -> tuple[Partition, dict[str, Any]]:
         """A partition of a draft, and its bundle, in which are the files it reads."""
@@ -100,10 +105,11 @@ class Work:
         """Numbers of the partitions that are written."""
         fs, folder = self._fs()
         fs.invalidate_cache()
-        try:
-            names = fs.ls(f"{folder}/done", detail=False)
-        except FileNotFoundError:
-            return set()
+        with storage_fault(self.address):
+            try:
+                names = fs.ls(f"{folder}/done", detail=False)
+            except FileNotFoundError:
+                return set()
         found = (re.fullmatch(r"(\d{8})\.npz", posixpath.basename(name)) for name in names)
         return {int(match[1]) for match in found if match}
 
@@ -125,8 +131,7 @@ class Work:
 
     def result(self, number: int) -> tuple[Written, icechunk.ForkSession]:
         """What came of a partition."""
-        fs, folder = self._fs()
-        content = io.BytesIO(fs.cat_file(f"{folder}/done/{number:08d}.npz"))
+        content = io.BytesIO(self.document(f"done/{number:08d}.npz"))
         with np.load(content, allow_pickle=False) as arrays:
             facts = json.loads(arrays["facts"].tobytes())
             spills = [(n, begin, arrays[f"spill{i}"])
@@ -150,6 +155,14 @@ class Work:
         around = posixpath.dirname(folder)
         if fs.exists(around) and not fs.ls(around):
             fs.rmdir(around)
+
+    def _get(self, name: str) -> bytes | None:
+        fs, folder = self._fs()
+        with storage_fault(self.address):
+            try:
+                return fs.cat_file(f"{folder}/{name}")
+            except FileNotFoundError:
+                return None
 
     def _put(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all."""

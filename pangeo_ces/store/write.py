@@ -59,7 +59,7 @@ def write(
         raise StoreError(f"{address} exists: choose another place, or overwrite=True")
     if tag:
         repo.check_tag(repository, address, tag)
-    draft = repo.Draft.begin(address, "draft-product")
+    draft = repo.Draft.begin(address, repo.draft_name("product"))
     try:
         with storage_fault(address):
             lazy = _outline(tree, draft)

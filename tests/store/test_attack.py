@@ -12,7 +12,7 @@ from obspy.core.inventory.response import InstrumentSensitivity
 
 import pangeo_ces as ces
 from pangeo_ces.sources.base import Site, Trace
-from pangeo_ces.store.traces import read_traces, segment_table
+from pangeo_ces.store.traces import read_traces
 
 SECOND = 10**9
 DAY = 86_400

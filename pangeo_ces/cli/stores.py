@@ -128,8 +128,8 @@ def convert_init(plan_file: str, store: str, overwrite: bool, tag: str | None) -
     sbatch --array=0-$((n-1)) --wrap 'ces convert-partition s3://bucket/store $SLURM_ARRAY_TASK_ID'
     ces convert-finalise s3://bucket/store
     """
-    from ..store.convert import begin
     from ..store.plan import Plan
+    from ..store.steps import begin
 
     job = begin(Plan.read(plan_file), store, overwrite=overwrite, tag=tag)
     click.echo(0 if job is None else job.partitions)
@@ -140,7 +140,7 @@ def convert_init(plan_file: str, store: str, overwrite: bool, tag: str | None) -
 @click.argument("numbers", nargs=-1, required=True, metavar="N|N-M...")
 def convert_partition(store: str, numbers: tuple[str, ...]) -> None:
     """Write partitions of the conversion into STORE that is under way; repeat them as you like."""
-    from ..store.convert import under_way
+    from ..store.steps import under_way
     from ..store.work import run_partition
 
     chosen: list[int] = []
@@ -161,7 +161,7 @@ def convert_partition(store: str, numbers: tuple[str, ...]) -> None:
 @_outcome
 def convert_finalise(store: str, **options: Any) -> None:
     """Publish the conversion into STORE that is under way, when all its partitions are written."""
-    from ..store.convert import finish
+    from ..store.steps import finish
 
     _tell(store, lambda outcome: finish(store, outcome), options)
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import pangeo_ces as ces
 from pangeo_ces.archive.archive import Archive
 from pangeo_ces.errors import StoreError
-from pangeo_ces.store.convert import begin, publish
 from pangeo_ces.store.report import Report
+from pangeo_ces.store.steps import begin, publish
 from pangeo_ces.store.traces import read_traces, segment_table
 from pangeo_ces.store.work import run_partition
 

@@ -19,7 +19,7 @@ from ..timeaxis import NANO
 from . import events as event_axis
 from . import held as stored
 from . import layout, partition
-from .channels import Channels
+from .channels import Channel, Channels
 from .held import Held
 from .layout import Found, Node
 from .plan import Plan
@@ -41,6 +41,8 @@ class Arrangement:
         Files, old and new; placements name them by number.
     touched
         Shards to be written by node; ``None``: all.
+    channels
+        Metadata of the traces of the input, by id, event and start.
     changed
         Whether there is anything to do.
     """
@@ -54,6 +56,7 @@ class Arrangement:
     nodes: list[Node]
     held: dict[str, Held]
     touched: dict[str, set[Key] | None]
+    channels: dict[tuple[str, int, int], Channel]
     changed: bool
     dropped: int
 
@@ -103,6 +106,12 @@ def arrange(plan: Plan, root: zarr.Group | None, overwrite: bool, report: Report
     if events is not None:
         found, assigned = _assign(found, events, plan.scan.origins, report, plan.as_ != "observed")
     report.traces_used = len(found)
+    described = {
+        (item.trace.id, event, item.trace.start): item.channel
+        for item, numbers in zip(found, assigned, strict=True)
+        for event in numbers
+        if item.channel is not None
+    }
     origins = list(plan.scan.origins)
     old, dropped = _kept(plan, known, origins)
     fresh = [
@@ -133,7 +142,7 @@ def arrange(plan: Plan, root: zarr.Group | None, overwrite: bool, report: Report
     }  # fmt: skip
     lost = set(known) - {node.path for node in nodes}
     return Arrangement(
-        base, plan.name, events, inventory, catalog, origins, nodes, known, touched,
+        base, plan.name, events, inventory, catalog, origins, nodes, known, touched, described,
         bool(lost) or any(keys is None or keys for keys in touched.values()),
         sum(map(len, dropped.values())),
     )  # fmt: skip

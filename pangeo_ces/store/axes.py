@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 
 from ..conventions import VARIABLES
 from . import events as event_axis
+from .channels import Channel
 from .held import Held
 from .layout import Node, Placement
 
@@ -17,9 +19,13 @@ _CHANNEL = ("azimuth", "dip", "sensitivity", "time_offset", "data_start", "data_
 _TEXT = ("input_quantity", "recorded")
 
 
-def coordinates(node: Node, held: Held | None) -> xr.Dataset:
-    """Coordinates of a node: what the previous version says of what it held already, and what
-    the metadata of the new traces say of their channels."""
+#: Metadata of the traces of an input: by id, event and start.
+Channels = Mapping[tuple[str, int, int], Channel]
+
+
+def coordinates(node: Node, held: Held | None, channels: Channels) -> xr.Dataset:
+    """Coordinates of a node: what the metadata given now say of the channels of the input, and
+    what the previous version says of the others."""
     shape: tuple[int, ...] = (len(node.stations), len(node.components))
     dims: tuple[str, ...] = ("station", "component")
     if node.events is not None:
@@ -38,9 +44,10 @@ def coordinates(node: Node, held: Held | None) -> xr.Dataset:
     for place in node.placements:
         where = _where(node, place)
         _extend(node, place, where, channel)
-        if place.found.channel is not None and where not in described:
+        if where not in described:  # a channel is as it was at its start
             described.add(where)
-            _describe(place, where, station, channel, documents)
+            if known := channels.get((place.trace.id, place.event, place.trace.start)):
+                _describe(known, place.station, where, station, channel, documents)
     coords: dict[str, Any] = {
         "station": ("station", np.array(node.stations, dtype=object)),
         "component": ("component", np.array(node.components, dtype=object)),
@@ -89,19 +96,18 @@ def _extend(
 
 
 def _describe(
-    place: Placement,
+    found: Channel,
+    row: int,
     where: tuple[int, ...],
     station: dict[str, np.ndarray],
     channel: dict[str, np.ndarray],
     documents: dict[str, int],
 ) -> None:
     """What the metadata say of a channel."""
-    found = place.found.channel
-    assert found is not None
     for name, values in station.items():
         known = getattr(found.site, name)
         if known == known:
-            values[place.station] = known
+            values[row] = known
     channel["azimuth"][where], channel["dip"][where] = found.site.azimuth, found.site.dip
     channel["sensitivity"][where] = found.sensitivity
     channel["input_quantity"][where] = found.input_quantity

@@ -19,7 +19,7 @@ from obspy.core.inventory import Inventory
 from ..conventions import VARIABLES, VERSION
 from . import events as event_axis
 from .arrange import Arrangement
-from .axes import coordinates
+from .axes import Channels, coordinates
 from .codecs import compressors
 from .held import EVENTS, Held, waveform_groups
 from .layout import Node
@@ -102,7 +102,7 @@ def write(
             if found.row < 0:
                 used.add((found.source, found.number))
         _replace(root, f"{node.path}/segments", table)
-        _write_axes(root, node, held)
+        _write_axes(root, node, held, arrangement.channels)
         _write_ranges(root, node, mine, whole=touched is None)
     fresh = {
         (place.found.source, place.found.number)
@@ -123,10 +123,26 @@ def holds_metadata(root: zarr.Group, arrangement: Arrangement) -> bool:
         rows: Any = root[f"windows/{arrangement.name}"].attrs.get(EVENTS)
         if rows != event_axis.to_rows(arrangement.events):
             return False
+    for node in arrangement.nodes:
+        held = arrangement.held.get(node.path)
+        if held is None or not _same_axes(node, held, arrangement.channels):
+            return False
     known = _document(root, path, "stationxml")
     return arrangement.inventory is None or (
         known is not None
         and _lines(known) == _lines(stationxml(_merged(known, arrangement.inventory)))
+    )
+
+
+def _same_axes(node: Node, held: Held, channels: Channels) -> bool:
+    """Whether the coordinates of a node would be what they are."""
+    new = coordinates(node, held, channels)
+    return all(
+        name in held.coordinates
+        and np.array_equal(
+            variable.values, held.coordinates[name].values, equal_nan=variable.dtype.kind == "f"
+        )
+        for name, variable in new.variables.items()
     )
 
 
@@ -145,12 +161,12 @@ def _report(arrangement: Arrangement, parts: list[Written], report: Report) -> N
             report.add(name, trace, "warning", reason)
 
 
-def _write_axes(root: zarr.Group, node: Node, held: Held | None) -> None:
+def _write_axes(root: zarr.Group, node: Node, held: Held | None, channels: Channels) -> None:
     group = group_of(root, node.path)
     for name, array in list(group.arrays()):
         if "time" not in dims_of(array):
             del group[name]
-    _write(root, node.path, coordinates(node, held))
+    _write(root, node.path, coordinates(node, held, channels))
 
 
 def _write_ranges(root: zarr.Group, node: Node, parts: list[Written], whole: bool) -> None:

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import obspy
@@ -18,7 +13,6 @@ import zarr
 
 import pangeo_ces as ces
 from pangeo_ces.errors import InputError, ParameterError, StoreError
-from pangeo_ces.store.exchange import digest
 from pangeo_ces.store.report import Report
 from pangeo_ces.store.urls import root_group
 from pangeo_ces.testing import assert_conforms, assert_lazy
@@ -88,23 +82,6 @@ def test_two_runs_of_a_model_need_two_names(tmp_path, record, stations, quake):
     with pytest.raises(StoreError, match="--overwrite"):
         ces.convert([two], store, stations=stations, event=quake, as_="synthetic/x")
     ces.convert([two], store, stations=stations, event=quake, as_="synthetic/x", overwrite=True)
-
-
-@pytest.mark.parametrize("fraction", [0.15, 0.5, 0.85])
-def test_killed_then_resumed(tmp_path, fraction):
-    """SIGKILL when a part of the objects is written; the same call ends in the same bytes."""
-    code = "import pangeo_ces as c, sys; c.samples.german_events(sys.argv[1])"
-    whole, broken = tmp_path / "whole.zarr", tmp_path / "broken.zarr"
-    subprocess.run([sys.executable, "-c", code, str(whole)], check=True)
-    objects = len(list(whole.rglob("*")))
-    process = subprocess.Popen([sys.executable, "-c", code, str(broken)])
-    while process.poll() is None and len(list(broken.rglob("*"))) < fraction * objects:
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    subprocess.run([sys.executable, "-c", code, str(broken)], check=True)
-    assert digest(whole) == digest(broken)
-    assert not Path(f"{broken}.work").exists()
 
 
 def test_new_events_extend_the_axis(tmp_path, record, stations, catalog_of, origin):

@@ -203,3 +203,27 @@ def test_facts_of_any_version(store):
     old, new = (ces.inspect_store(f"{store}@{v}") for v in (1, 2))
     assert old["bytes"] == new["bytes"] > 1000
     assert len(old["nodes"][0]["stations"]) == 1
+
+
+def test_corrected_station_metadata_make_a_version(store, record, stations, quake):
+    import obspy
+
+    inventory = obspy.read_inventory(stations)
+    for station in inventory[0]:
+        for channel in station:
+            channel.azimuth, channel.latitude = 33.0, 44.0
+            channel.response.instrument_sensitivity.value = 5.0
+    inventory.write(stations, format="STATIONXML")
+    files = [record("A"), record("B")]
+    report = ces.convert([files[0]], store, stations=stations, event=quake)
+    assert (report.version, report.unchanged) == (3, False)
+    node = ces.open_store(store)["windows/main/observed/100Hz"]
+    assert node["azimuth"].values.ravel().tolist() == [33.0, 0.0]  # B was not asked for
+    assert node["sensitivity"].values.ravel().tolist() == [5.0, 1e9]
+    assert node["latitude"].values[0] == 44.0
+    assert ces.convert([files[0]], store, stations=stations, event=quake).unchanged
+    ces.convert(files, store, stations=stations, event=quake)
+    node = ces.open_store(store)["windows/main/observed/100Hz"]
+    assert node["azimuth"].values.ravel().tolist() == [33.0, 33.0]
+    old = ces.open_store(f"{store}@2")["windows/main/observed/100Hz"]
+    assert old["azimuth"].values.ravel().tolist() == [0.0, 0.0]

@@ -13,6 +13,7 @@ from obspy.core.event import Catalog
 from obspy.core.inventory import Inventory
 
 from .. import config
+from ..conventions import rate_name
 from ..errors import StoreError
 from ..sources.metadata import read_catalog, read_inventory
 from ..timeaxis import NANO
@@ -105,6 +106,7 @@ def arrange(plan: Plan, root: zarr.Group | None, overwrite: bool, report: Report
     assigned: list[list[int]] = [[0]] * len(found)
     if events is not None:
         found, assigned = _assign(found, events, plan.scan.origins, report, plan.as_ != "observed")
+    found, assigned = _one_interval(found, assigned, known, plan.scan.origins, report)
     report.traces_used = len(found)
     described = {
         (item.trace.id, event, item.trace.start): item.channel
@@ -113,7 +115,10 @@ def arrange(plan: Plan, root: zarr.Group | None, overwrite: bool, report: Report
         if item.channel is not None
     }
     origins = list(plan.scan.origins)
-    old, dropped = _kept(plan, known, origins)
+    read = {item.source for item in found}
+    old, dropped = _kept(plan, known, origins, read)
+    for path, items in dropped.items():
+        known[path].dropped = {item.row for item in items}
     fresh = [
         (item, [event for event in numbers if not _is_known(item, event, known, origins)])
         for item, numbers in zip(found, assigned, strict=True)
@@ -213,12 +218,40 @@ def _assign(
     return kept, assigned
 
 
+def _one_interval(
+    found: list[Found],
+    assigned: list[list[int]],
+    known: dict[str, Held],
+    origins: list[Origin],
+    report: Report,
+) -> tuple[list[Found], list[list[int]]]:
+    """Traces without those whose sampling interval differs from that of their group by less than
+    the name of the group tells; a row for each of these."""
+    taken = {rate_name(float(node.interval)): node.interval for node in known.values()}
+    kept, numbers = [], []
+    for item, events in zip(found, assigned, strict=True):
+        name = rate_name(float(item.trace.interval))
+        interval = taken.setdefault(name, item.trace.interval)
+        if interval == item.trace.interval:
+            kept.append(item)
+            numbers.append(events)
+        else:
+            report.add(
+                origins[item.source].name, item.trace.id, "rejected",
+                f"its sampling interval {item.trace.interval} s is not that of {name} here, "
+                f"{interval} s: convert it into another store",
+            )  # fmt: skip
+    return kept, numbers
+
+
 def _kept(
-    plan: Plan, known: dict[str, Held], origins: list[Origin]
+    plan: Plan, known: dict[str, Held], origins: list[Origin], read: set[int]
 ) -> tuple[list[tuple[Found, int]], dict[str, list[Found]]]:
     """What the store holds and goes on holding, with its event; and what it holds no more:
-    traces of files that have other bytes now, or are gone."""
-    now = {origin.name: origin.sha256 for origin in plan.scan.origins}
+    traces of files that have other bytes now, or are gone.  A file of which nothing can be used
+    (``read`` are the others) replaces nothing."""
+    scanned = plan.scan.origins
+    now = {scanned[number].name: scanned[number].sha256 for number in sorted(read)}
     gone = set(plan.scan.gone)
     kept: list[tuple[Found, int]] = []
     dropped: dict[str, list[Found]] = defaultdict(list)
@@ -262,6 +295,8 @@ def _spans(node: Held) -> dict[tuple[str, str, int], list[tuple[int, int, str]]]
     if node.spans is None:
         node.spans = defaultdict(list)
         for row, source in enumerate(node.table["source_number"]):
+            if row in node.dropped:
+                continue
             trace = node.found(row).trace
             event = int(node.table["event_number"][row])
             key = (str(node.table["source_sha256"][source]), trace.id, event)

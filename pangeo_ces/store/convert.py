@@ -7,7 +7,6 @@ without a scheduler that lives as long as the conversion.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,20 +14,18 @@ from pathlib import Path
 import dask
 from dask.diagnostics import ProgressBar
 
-from ..errors import InputError, ParameterError
+from ..errors import InputError
 from ..sources.base import SourceFile
 from ..sources.specfem import PLACES
 from . import repo
 from .arrange import Arrangement, arrange
-from .codecs import PROFILES
-from .plan import Plan, describe
+from .plan import Plan, check, describe
 from .report import Report
 from .scan import Scan, scan
 from .steps import begin, name_newest, newest, nothing, publish
 from .work import run_partition
 
 Paths = str | Path | Sequence[str | Path]
-_KIND = re.compile(r"observed|synthetic/[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def convert(
@@ -170,7 +167,7 @@ def _plan(
     progress: bool,
     report: Report,
 ) -> Plan:
-    _check(as_, name, profile)
+    check(as_, name, profile)
     found = scan(inputs, progress=progress)
     places = [*_listed(stations), *found.stations]
     quakes = [*_listed(event)]
@@ -189,15 +186,6 @@ def _listed(paths: Paths | None) -> list[str]:
     if paths is None:
         return []
     return [os.fspath(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
-
-
-def _check(as_: str, name: str, profile: str) -> None:
-    if not _KIND.fullmatch(as_):
-        raise ParameterError(f"as {as_!r}: use 'observed' or 'synthetic/NAME'")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise ParameterError(f"window set {name!r}: use letters, digits, '.', '_' and '-'")
-    if profile not in PROFILES:
-        raise ParameterError(f"profile {profile!r}: use one of {', '.join(PROFILES)}")
 
 
 def _cmtsolutions(found: Scan) -> list[str]:

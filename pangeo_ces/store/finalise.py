@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import json
@@ -83,8 +84,8 @@ def _enlarge(session: icechunk.Session, node: Node, array: zarr.Array[Any]) -> N
 
 def write(
     session: icechunk.Session, arrangement: Arrangement, results: list[Written], report: Report
-) -> None:
-    """Tables, axes and documents, when all samples are written."""
+) -> int:
+    """Tables, axes and documents, when all samples are written; how many traces are new."""
     root = zarr.open_group(session.store, mode="a", zarr_format=3)
     if arrangement.events is not None:
         _extend_events(root, arrangement)
@@ -112,6 +113,7 @@ def write(
     }
     report.traces_used -= len(fresh - used)
     _replace(root, f"metadata/{arrangement.base}", _documents(root, arrangement, report))
+    return len(used)
 
 
 def holds_metadata(root: zarr.Group, arrangement: Arrangement) -> bool:
@@ -212,19 +214,21 @@ def _merged(known: bytes | None, new: Inventory) -> Inventory:
     """What was known of stations, and what is known now in place of it."""
     import obspy
 
-    if known is None:
-        return new
-    merged = obspy.read_inventory(io.BytesIO(known), format="STATIONXML")
+    merged = Inventory([], source="pangeo_ces")
+    if known is not None:
+        merged = obspy.read_inventory(io.BytesIO(known), format="STATIONXML")
     for network in new:
         mine = next((n for n in merged if _same(n, network)), None)
         if mine is None:
-            merged.networks.append(network)
-            continue
+            mine = copy.copy(network)
+            mine.stations = []
+            merged.networks.append(mine)
         for station in network:
             old = next((s for s in mine if _same(s, station)), None)
             if old is None:
-                mine.stations.append(station)
-                continue
+                old = copy.copy(station)
+                old.channels = []
+                mine.stations.append(old)
             replaced = {_epoch(channel) for channel in station}
             kept = [channel for channel in old if _epoch(channel) not in replaced]
             old.channels = kept + list(station)

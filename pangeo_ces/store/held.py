@@ -33,6 +33,7 @@ class Held:
     coordinates: xr.Dataset
     table: dict[str, Any]
     spans: dict[tuple[str, str, int], list[tuple[int, int, str]]] | None = None
+    dropped: set[int] = dataclasses.field(default_factory=set)
 
     def found(self, row: int, source: int = -1) -> Found:
         """A row of the table as a trace to be stored again."""

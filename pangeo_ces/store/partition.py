@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 
 from ..conventions import FLOAT64_EXACT, INT_FILL
-from ..errors import FormatError
+from ..errors import FormatError, StoreError
 from ..sources.base import Trace
 from ..timeaxis import NANO
 from .layout import Node
@@ -26,17 +26,19 @@ Fetch = Callable[[int], tuple[list[Trace], list[tuple[str, str]]]]
 class Piece:
     """A trace, or the part of it in a partition; ``index`` counts from the node's first sample.
 
-    It is trace ``number`` of the node, and comes from ``file``, or from ``row`` of the previous
-    version's table.
+    It is trace ``number`` of the node, and comes from ``file``, where it is number ``trace``, or
+    from ``row`` of the previous version's table.
     """
 
     number: int
     file: int
+    trace: int
     row: int
     id: str
     start: int
     samples: int
     quantity: str
+    dtype: str
     station: int
     component: int
     index: int
@@ -109,9 +111,9 @@ def partitions(node: Node, touched: set[tuple[int, ...]] | None) -> Iterator[Par
     for number, placement in enumerate(node.placements):
         found, trace = placement.found, placement.trace
         piece = Piece(
-            number, found.source if found.row < 0 else -1, found.row, trace.id, trace.start,
-            trace.samples, trace.quantity, placement.station, placement.component,
-            placement.index,
+            number, found.source if found.row < 0 else -1, found.number, found.row, trace.id,
+            trace.start, trace.samples, trace.quantity, str(trace.dtype), placement.station,
+            placement.component, placement.index,
         )  # fmt: skip
         for key in shards_of(node, placement.event, placement.station, placement.component,
                              placement.index, trace.samples):  # fmt: skip
@@ -229,8 +231,11 @@ def _stored(
 
 def _read(piece: Piece, interval: Fraction, traces: list[Trace]) -> list[tuple[int, np.ndarray]]:
     """What of a trace that headers promise its file really gives: (first sample, values)."""
-    near = [t for t in traces if t.id == piece.id and t.interval == interval]
-    for trace in near:
+    near = [t for t in traces if t.id == piece.id and t.interval == interval
+            and t.data is not None and t.data.dtype.newbyteorder("=") == piece.dtype]  # fmt: skip
+    # Several traces of a file may agree in all but their samples: its own number comes first.
+    own = [t for t in traces[piece.trace : piece.trace + 1] if any(t is n for n in near)]
+    for trace in [*own, *near]:
         if trace.start == piece.start and trace.samples == piece.samples:
             assert trace.data is not None
             return [(0, trace.data)]
@@ -260,7 +265,12 @@ def _place(
     low, high = _inside(partition, piece.index + at, len(data))
     if low == high:
         return False
-    new = data[low - start : high - start].astype(grid.dtype, copy=False)
+    part = data[low - start : high - start]
+    new = part.astype(grid.dtype, copy=False)
+    if not np.can_cast(part.dtype, grid.dtype) and not np.array_equal(new, part):
+        raise StoreError(
+            f"{piece.id} does not fit the {grid.dtype} that the plan says: make the plan again"
+        )
     row = (piece.station - partition.stations[0], piece.component - partition.components[0])
     result.runs.append((piece.number, at + low - start, at + high - start))
     fresh, differs = grid.put(row, low, new)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -15,13 +16,16 @@ import fsspec
 import numpy as np
 
 from .. import config
+from ..conventions import QUANTITIES
 from ..errors import InputError, ParameterError
 from ..sources.base import Problem, Site, Trace
 from .codecs import PROFILES
 from .layout import Node
+from .partition import stored_dtype
 from .scan import Origin, Scan
 
 FORMAT = "CES-plan-1"
+_KIND = re.compile(r"observed|synthetic/[A-Za-z0-9][A-Za-z0-9_.-]*")
 _TRACE = ("network", "station", "location", "channel", "start", "samples", "quantity", "quality",
           "origin")  # fmt: skip
 
@@ -55,13 +59,15 @@ class Plan:
     def totals(self) -> dict[str, int]:
         """Sums over the nodes."""
         facts: dict[str, int] = {
-            key: sum(int(node[key]) for node in self.nodes)
+            key: sum(int(node.get(key, 0)) for node in self.nodes)
             for key in ("partitions", "raw_bytes")
         }  # fmt: skip
         facts["input_bytes"] = sum(origin.size for origin in self.scan.origins)
         facts["files"] = len(self.scan.origins)
         facts["traces"] = len(self.scan.traces)
-        facts["peak_memory"] = max((int(node["peak_memory"]) for node in self.nodes), default=0)
+        facts["peak_memory"] = max(
+            (int(node.get("peak_memory", 0)) for node in self.nodes), default=0
+        )
         return facts
 
     def shapes(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -115,38 +121,29 @@ class Plan:
             facts = json.loads(text)
             if facts["format"] != FORMAT:
                 raise InputError(f"this plan is {facts['format']}, not {FORMAT}: make it again")
-            columns = facts["traces"]
-            traces = []
-            for row in range(len(columns["file"])):
-                values = {name: columns[name][row] for name in _TRACE}
-                trace = Trace(
-                    interval=Fraction(columns["interval"][row]),
-                    site=Site(*columns["site"][row]),
-                    dtype=np.dtype(columns["dtype"][row]),
-                    **values,
-                )
-                traces.append((columns["file"][row], columns["number"][row], trace,
-                               columns["stored_as"][row]))  # fmt: skip
-            scan = Scan(
-                origins=[Origin(**origin) for origin in facts["files"]],
-                traces=traces,
-                problems=[Problem(**problem) for problem in facts["problems"]],
-                gone=facts["gone"],
-                read=len(facts["files"]),
-            )
             plan = cls(
-                facts["as"], facts["name"], facts["profile"], bool(facts["windows"]),
-                facts["stations"], facts["event"], scan, facts["nodes"],
+                str(facts["as"]), str(facts["name"]), str(facts["profile"]), bool(facts["windows"]),
+                [str(url) for url in facts["stations"]], [str(url) for url in facts["event"]],
+                Scan(
+                    origins=[_origin(row) for row in facts["files"]],
+                    traces=_traces(facts["traces"], len(facts["files"])),
+                    problems=[Problem(**row) for row in facts["problems"]],
+                    gone=[str(name) for name in facts["gone"]],
+                    read=len(facts["files"]),
+                ),
+                # All else follows from these, and is not read back.
+                [{key: node[key] for key in ("path", "chunks", "shards")}
+                 for node in facts["nodes"]],
             )  # fmt: skip
-            if any(not 0 <= t[0] < len(scan.origins) for t in traces):
-                raise ValueError("a trace of a file that is not listed")
+            if plan.windows and not plan.event:
+                raise ValueError("event windows without an event")
             plan.shapes()
         except InputError:
             raise
-        except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
-            raise InputError(f"no conversion plan ({error}): make one with ces plan") from error
-        if plan.profile not in PROFILES:
-            raise ParameterError(f"profile {plan.profile!r}: use one of {', '.join(PROFILES)}")
+        except Exception as error:  # whatever a person's edit may lead to
+            reason = f"{type(error).__name__}: {error}"[:200]
+            raise InputError(f"no conversion plan ({reason}): make one with ces plan") from error
+        check(plan.as_, plan.name, plan.profile)
         return plan
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -166,8 +163,61 @@ class Plan:
         try:
             with fsspec.open(os.fspath(path), "rb") as stream:
                 return cls.from_json(stream.read())
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"cannot read the plan {path}: {error}; check the path") from error
+
+
+def check(as_: str, name: str, profile: str) -> None:
+    """Raise :class:`~pangeo_ces.errors.ParameterError` on names that cannot be."""
+    if not _KIND.fullmatch(as_):
+        raise ParameterError(f"as {as_!r}: use 'observed' or 'synthetic/NAME'")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ParameterError(f"window set {name!r}: use letters, digits, '.', '_' and '-'")
+    if profile not in PROFILES:
+        raise ParameterError(f"profile {profile!r}: use one of {', '.join(PROFILES)}")
+
+
+def _origin(row: dict[str, Any]) -> Origin:
+    origin = Origin(**row)
+    texts = (origin.name, origin.url, origin.source, origin.sha256, origin.stamp)
+    if not all(isinstance(text, str) for text in texts) or type(origin.size) is not int:
+        raise TypeError(f"file {origin.name}")
+    return origin
+
+
+def _traces(columns: dict[str, list], files: int) -> list[tuple[int, int, Trace, str]]:
+    """Headers from columns of one length, each value of its type."""
+    if len({len(columns[name]) for name in (*_TRACE, "file", "number", "interval", "dtype",
+                                            "stored_as", "site")}) != 1:  # fmt: skip
+        raise ValueError("columns of traces differ in length")
+    traces = []
+    for row in range(len(columns["file"])):
+        trace = Trace(
+            interval=Fraction(str(columns["interval"][row])),
+            site=Site(*columns["site"][row]),
+            dtype=np.dtype(str(columns["dtype"][row])),
+            **{name: columns[name][row] for name in _TRACE},
+        )
+        whole = (columns["file"][row], columns["number"][row], trace.start, trace.samples)
+        texts = (trace.network, trace.station, trace.location, trace.channel, trace.quality)
+        assert trace.dtype is not None
+        stored = np.dtype(str(columns["stored_as"][row]))
+        if (
+            any(type(number) is not int for number in whole)
+            or not all(isinstance(text, str) for text in texts)
+            or not 0 <= whole[0] < files
+            or min(whole[1], trace.samples) < 0
+            or abs(trace.start) >= 2**63
+            or not 0 < trace.interval < 10**9
+            or trace.quantity not in QUANTITIES
+            or stored not in {stored_dtype(trace.dtype, None), np.dtype("int64")}
+            or stored.kind != stored_dtype(trace.dtype, None).kind
+        ):
+            raise ValueError(f"trace {row} makes no sense")
+        traces.append((*whole[:2], trace, str(stored)))
+    return traces
 
 
 def describe(node: Node, partitions: int, largest: int) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def reading(repository: icechunk.Repository, address: str, version: str) -> icec
     try:
         if not version or version == "latest":
             return repository.readonly_session(MAIN)
-        if version.isdigit():
+        if re.fullmatch("[0-9]{1,9}", version):
             chosen = next((v for v in versions(repository) if v.number == int(version)), None)
             if chosen is None:
                 raise StoreError(f"{address} has no version {version}: ces history lists them")
@@ -154,7 +154,7 @@ def reading(repository: icechunk.Repository, address: str, version: str) -> icec
             return repository.readonly_session(tag=version)
         if _SNAPSHOT.fullmatch(version):
             return repository.readonly_session(snapshot_id=version)
-    except icechunk.IcechunkError as error:
+    except (icechunk.IcechunkError, ValueError, OverflowError) as error:
         raise StoreError(f"{address} has no version {version}: ces history lists them") from error
     raise StoreError(f"{address} has no version {version!r}: ces history lists them")
 
@@ -240,10 +240,10 @@ class Draft:
         with exclusive(self.address):
             checkpointed = self.session.snapshot_id != self.base
             save = self.session.amend if checkpointed else self.session.commit
-            snapshot = save(message, metadata=metadata, allow_empty=True)
             try:
+                snapshot = save(message, metadata=metadata, allow_empty=True)
                 self.repository.reset_branch(MAIN, snapshot, from_snapshot_id=self.base)
-            except icechunk.ConflictError as error:
+            except (icechunk.ConflictError, icechunk.RefNotFoundError) as error:
                 raise StoreError(
                     f"another version of {self.address} was published meanwhile: run this again, "
                     "it will be added to that one"

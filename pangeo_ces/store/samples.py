@@ -17,6 +17,7 @@ from zarr.core.sync import sync
 from ..conventions import FLOAT32_EXACT, INT_FILL
 from ..errors import StoreError
 from .codecs import chunk_codec
+from .urls import damage
 
 #: Shard indexes kept: a few kilobytes each, and a version never changes.
 _MOST_INDEXES = 4096
@@ -99,21 +100,22 @@ class Samples:
 
     def _fetch(self, chunks: list[tuple[int, ...]]) -> list[tuple[tuple[int, ...], bytes]]:
         """The bytes of the chunks that exist."""
+        known = self._indexes
         shape = self.array.shards or self.array.chunks
         counts = tuple(s // c for s, c in zip(shape, self.array.chunks, strict=True))
         homes = [tuple(i // n for i, n in zip(place, counts, strict=True)) for place in chunks]
-        missing = list(dict.fromkeys(home for home in homes if home not in self._indexes))
-        if len(self._indexes) + len(missing) > _MOST_INDEXES:
-            self._indexes.clear()
+        missing = list(dict.fromkeys(home for home in homes if home not in known))
+        if len(known) + len(missing) > _MOST_INDEXES:
+            known = self._indexes = {}  # anew, since another thread may be reading the old ones
             missing = list(dict.fromkeys(homes))
         if missing:
             size = 16 * int(np.prod(counts)) + 4
             tails = sync(self._get([(home, SuffixByteRequest(size)) for home in missing]))
             for home, tail in zip(missing, tails, strict=True):
-                self._indexes[home] = None if tail is None else _index(tail, counts)
+                known[home] = None if tail is None else _index(tail, counts)
         wanted: dict[tuple[int, ...], list[tuple[int, int, tuple[int, ...]]]] = {}
         for place, home in zip(chunks, homes, strict=True):
-            index = self._indexes[home]
+            index = known[home]
             if index is not None:
                 inside = tuple(i % n for i, n in zip(place, counts, strict=True))
                 offset, length = (int(n) for n in index[inside])
@@ -132,12 +134,13 @@ class Samples:
         """Byte ranges of shards, all at once."""
         kind = default_buffer_prototype()
         path, encode = self.array.path, self.array.metadata.encode_chunk_key
-        found = await asyncio.gather(
-            *(
-                self.array.store.get(f"{path}/{encode(home)}", kind, byte_range)
-                for home, byte_range in requests
+        with damage(path):
+            found = await asyncio.gather(
+                *(
+                    self.array.store.get(f"{path}/{encode(home)}", kind, byte_range)
+                    for home, byte_range in requests
+                )
             )
-        )
         return [None if content is None else content.to_bytes() for content in found]
 
 

@@ -77,7 +77,14 @@ def scan(inputs: str | Path | Sequence[str | Path], *, progress: bool = False) -
             found, problems = expand([item])
             files += found
             result.problems += problems
-    files = list({file.called or file.url: file for file in files}.values())
+    named: dict[str, SourceFile] = {}
+    for file in files:
+        name = file.called or file.url
+        if named.setdefault(name, file).url != file.url:
+            raise InputError(
+                f"{name} is in two of the inputs: convert them one after the other, into two stores"
+            )
+    files = list(named.values())
     batches = [files[at : at + _BATCH] for at in range(0, len(files), _BATCH)]
     with ProgressBar() if progress else nullcontext():
         looked = dask.compute(*(dask.delayed(_look)(batch) for batch in batches))

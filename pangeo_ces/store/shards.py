@@ -55,7 +55,8 @@ class Grid:
         fresh = new
         if not new:
             there = taken.copy()
-            unlike = there & (held != values) & ~((held != held) & (values != values))
+            bits = f"u{held.dtype.itemsize}"  # so that -0.0 is not 0.0, and NaN is NaN
+            unlike = there & (held.view(bits) != np.ascontiguousarray(values).view(bits))
             wrong = unlike if wrong is None else unlike | wrong
             held[~there] = values[~there]
             fresh = not there.all()

@@ -20,7 +20,7 @@ from .plan import Plan
 from .reader import READER
 from .report import Report
 from .urls import storage_fault
-from .work import Work
+from .work import Work, content_of
 
 
 @dataclasses.dataclass
@@ -68,10 +68,15 @@ def begin(
         report.unchanged = True
         return None
     parts = arrangement.partitions()
+    files = {
+        number: (origin.url, origin.name, origin.sha256, origin.stamp)
+        for number, origin in enumerate(arrangement.origins)
+    }
     state = work.state()
     repository = repo.find(address)
     tip = repository.lookup_branch(repo.MAIN) if repository is not None else ""
-    if state is not None and state["base"] == tip and state["partitions"] == len(parts):
+    same = state is not None and state["content"] == content_of(parts, files)
+    if state is not None and state["base"] == tip and same:
         draft = repo.Draft.resume(address, work.branch, tip, state["draft"])
         if draft is not None:
             return Job(work, found, arrangement, draft, len(parts), overwrite, tag)
@@ -82,10 +87,6 @@ def begin(
     with storage_fault(address):
         finalise.prepare(draft.session, arrangement, found.profile, overwrite)
         snapshot = draft.checkpoint()
-    files = {
-        number: (origin.url, origin.name, origin.sha256, origin.stamp)
-        for number, origin in enumerate(arrangement.origins)
-    }
     work.keep("plan.json", found.to_json().encode())
     work.keep("begun.json", json.dumps({"overwrite": overwrite, "tag": tag}).encode())
     work.begin(draft.base, snapshot, files, parts)
@@ -164,7 +165,14 @@ def publish(job: Job, report: Report) -> Report:
         if forks:
             session.merge(*forks)
         READER.clear()
-        finalise.write(session, job.arrangement, results, report)
+        fresh = finalise.write(session, job.arrangement, results, report)
+    root = newest(job.work.address)
+    idle = not (fresh or job.arrangement.dropped or job.overwrite)  # what was new is unreadable
+    if root is not None and idle and finalise.holds_metadata(root, job.arrangement):
+        job.draft.discard()
+        job.work.clear()
+        report.unchanged = True
+        return report
     if not report.traces_used and not job.arrangement.dropped:
         job.draft.discard()
         job.work.clear()

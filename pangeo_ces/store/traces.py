@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from .events import Event
 from .held import spills_of, table_of
 from .open import open_store, waveforms
 from .streams import dataset_traces, obspy_trace
-from .urls import array_of, group_of, root_group
+from .urls import array_of, damage, group_of, root_group
 
 if TYPE_CHECKING:
     import obspy
@@ -54,8 +55,10 @@ class Stored:
     def samples(self, begin: int = 0, end: int | None = None) -> np.ndarray:
         """Samples ``begin`` to ``end`` (exclusive), in the dtype of the file they came from."""
         end = self.header.samples if end is None else end
-        where: Any = (*self._where, slice(self._first + begin, self._first + end))
-        data = np.asarray(self._array[where])
+        span = slice(self._first + begin, self._first + end)
+        with damage(self.node):
+            place: tuple[Any, ...] = (*self._where, span)
+            data = np.asarray(self._array[place])
         for at, values in self._spills:
             low, high = max(at, begin), min(at + len(values), end)
             if low < high:
@@ -176,6 +179,7 @@ def _node_traces(node: str, group: zarr.Group, ds: xr.Dataset) -> Iterator[Store
     events = _events(ds)
     codes = [split_label(str(label)) for label in ds["station"].values]
     components = [str(code) for code in ds["component"].values]
+    seen: Counter[Any] = Counter()
     for row in np.flatnonzero(table["duplicate_of"] < 0):
         station = int(table["station_number"][row])
         component = int(table["component_number"][row])
@@ -191,9 +195,12 @@ def _node_traces(node: str, group: zarr.Group, ds: xr.Dataset) -> Iterator[Store
             None, quantity, str(table["quality"][row]), _site(ds, tuple(where)),
             event.time if event else None,
         )  # fmt: skip
+        source = int(table["source_number"][row])
+        key = (station, component, quantity, start, source, samples, dtype)
+        # Of several that agree in all this the first is the first of every event.
+        seen[key, event] += 1
         yield Stored(
-            node, header, event,
-            (station, component, quantity, start, int(table["source_number"][row]), samples, dtype),
+            node, header, event, (*key, seen[key, event]),
             arrays[quantity], tuple(where), int(table["index"][row]), dtype,
             tuple(spills.get(int(row), ())),
         )  # fmt: skip

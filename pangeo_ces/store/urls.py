@@ -128,6 +128,19 @@ def storage_fault(url: str) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def damage(path: str) -> Iterator[None]:
+    """Faults of stored bytes, while reading, as errors of ours."""
+    try:
+        yield
+    except (IcechunkError, ValueError, RuntimeError) as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise StoreError(
+            f"{path} cannot be read ({lines[0] if lines else type(error).__name__}): copy the "
+            "store again, or open an earlier version of it"
+        ) from error
+
+
 def _is_of_client(error: Exception) -> bool:
     """Whether an object store's client raised it; clients need not be installed to be known."""
     return type(error).__module__.partition(".")[0] in ("botocore", "aiobotocore", "aiohttp")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import io
 import json
 import math
@@ -76,7 +77,8 @@ class Work:
                 "once": [file for file in sorted(read) if uses[file] == 1],
             }
             self._put(f"partitions/{number:06d}.json", json.dumps(facts).encode())
-        state = {"base": base, "draft": draft, "partitions": len(partitions)}
+        state = {"base": base, "draft": draft, "partitions": len(partitions),
+                 "content": content_of(partitions, files)}  # fmt: skip
         self._put("state.json", json.dumps(state).encode())
 
     def keep(self, name: str, content: bytes) -> None:
@@ -176,6 +178,12 @@ class Work:
                 fs.mv(temporary, path)
             else:  # an object store writes an object whole
                 fs.pipe_file(path, content)
+
+
+def content_of(partitions: list[Partition], files: dict[int, tuple[str, str, str, str]]) -> str:
+    """Checksum of what is to be done: only the same may be gone on with."""
+    rows = [part.to_json() for part in partitions]
+    return hashlib.sha256(json.dumps([rows, sorted(files.items())]).encode()).hexdigest()
 
 
 def run_partition(work: Work, number: int) -> int:

@@ -115,8 +115,7 @@ def arrange(plan: Plan, root: zarr.Group | None, overwrite: bool, report: Report
         if item.channel is not None
     }
     origins = list(plan.scan.origins)
-    read = {item.source for item in found}
-    old, dropped = _kept(plan, known, origins, read)
+    old, dropped = _kept(plan, known, origins, found)
     for path, items in dropped.items():
         known[path].dropped = {item.row for item in items}
     fresh = [
@@ -245,14 +244,18 @@ def _one_interval(
 
 
 def _kept(
-    plan: Plan, known: dict[str, Held], origins: list[Origin], read: set[int]
+    plan: Plan, known: dict[str, Held], origins: list[Origin], found: list[Found]
 ) -> tuple[list[tuple[Found, int]], dict[str, list[Found]]]:
     """What the store holds and goes on holding, with its event; and what it holds no more:
-    traces of files that have other bytes now, or are gone.  A file of which nothing can be used
-    (``read`` are the others) replaces nothing."""
+    traces of files that have other bytes now, or are gone, or that are another quantity by the
+    metadata given now.  A file of which nothing can be used replaces nothing."""
     scanned = plan.scan.origins
-    now = {scanned[number].name: scanned[number].sha256 for number in sorted(read)}
+    now = {scanned[item.source].name: scanned[item.source].sha256 for item in found}
     gone = set(plan.scan.gone)
+    quantities: dict[tuple[str, str, int], set[str]] = defaultdict(set)
+    for item in found:
+        key = (scanned[item.source].sha256, item.trace.id, item.trace.start)
+        quantities[key].add(item.trace.quantity)
     kept: list[tuple[Found, int]] = []
     dropped: dict[str, list[Found]] = defaultdict(list)
     for path, node in known.items():
@@ -266,7 +269,9 @@ def _kept(
         for row, source in enumerate(node.table["source_number"]):
             origin = origins[sources[source]]
             item = node.found(row, sources[source])
-            if origin.name in gone or now.get(origin.name, origin.sha256) != origin.sha256:
+            meant = quantities.get((origin.sha256, item.trace.id, item.trace.start))
+            changed = now.get(origin.name, origin.sha256) != origin.sha256
+            if origin.name in gone or changed or (meant and item.trace.quantity not in meant):
                 dropped[path].append(item)
             else:
                 kept.append((item, int(node.table["event_number"][row])))

@@ -227,3 +227,17 @@ def test_corrected_station_metadata_make_a_version(store, record, stations, quak
     assert node["azimuth"].values.ravel().tolist() == [33.0, 33.0]
     old = ces.open_store(f"{store}@2")["windows/main/observed/100Hz"]
     assert old["azimuth"].values.ravel().tolist() == [0.0, 0.0]
+
+
+def test_metadata_that_make_another_quantity_of_the_samples(store, record, stations, quake):
+    import obspy
+
+    inventory = obspy.read_inventory(stations)
+    for station in inventory[0]:
+        for channel in station:
+            channel.response.instrument_sensitivity.output_units = "M/S"
+    inventory.write(stations, format="STATIONXML")
+    ces.convert([record("A"), record("B")], store, stations=stations, event=quake)
+    node = ces.open_store(store)["windows/main/observed/100Hz"].to_dataset()
+    assert "velocity" in node and "counts" not in node
+    assert len(ces.to_stream(store)) == 2

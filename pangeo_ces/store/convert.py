@@ -152,7 +152,7 @@ def plan(
     """
     report = Report()
     found = _plan(inputs, stations, event, as_, name, profile, progress, report)
-    root = newest(repo.split_version(store)[0]) if store is not None else None
+    root = newest(repo.split_version(store)[0])[0] if store is not None else None
     _describe(found, arrange(found, root, False, report))
     return found
 

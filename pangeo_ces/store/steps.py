@@ -56,7 +56,7 @@ def begin(
     report.store = address
     if tag:
         repo.check_tag(repo.find(address), address, tag)
-    root = newest(address)
+    root, tip = newest(address)
     arrangement = arrange(found, root, overwrite, report)
     report.nodes = [node.path for node in arrangement.nodes]
     if not report.traces_used and not arrangement.dropped:
@@ -73,8 +73,6 @@ def begin(
         for number, origin in enumerate(arrangement.origins)
     }
     state = work.state()
-    repository = repo.find(address)
-    tip = repository.lookup_branch(repo.MAIN) if repository is not None else ""
     same = state is not None and state["content"] == content_of(parts, files)
     if state is not None and state["base"] == tip and same:
         draft = repo.Draft.resume(address, work.branch, tip, state["draft"])
@@ -82,7 +80,9 @@ def begin(
             return Job(work, found, arrangement, draft, len(parts), overwrite, tag)
     work.clear()
     draft = repo.Draft.begin(address, work.branch)
-    if draft.base != tip and tip:
+    first = draft.repository.lookup_snapshot(draft.base).parent_id is None
+    if draft.base != tip and not (first and not tip):  # all of the above is about another state
+        draft.discard()
         raise StoreError(f"another version of {address} was published meanwhile: run this again")
     with storage_fault(address):
         finalise.prepare(draft.session, arrangement, found.profile, overwrite)
@@ -166,7 +166,7 @@ def publish(job: Job, report: Report) -> Report:
             session.merge(*forks)
         READER.clear()
         fresh = finalise.write(session, job.arrangement, results, report)
-    root = newest(job.work.address)
+    root, _ = newest(job.work.address)
     idle = not (fresh or job.arrangement.dropped or job.overwrite)  # what was new is unreadable
     if root is not None and idle and finalise.holds_metadata(root, job.arrangement):
         job.draft.discard()
@@ -192,13 +192,16 @@ def publish(job: Job, report: Report) -> Report:
     return report
 
 
-def newest(address: str) -> zarr.Group | None:
-    """The root of the newest version, ``None`` where nothing is published."""
+def newest(address: str) -> tuple[zarr.Group | None, str]:
+    """The root of the newest version, ``None`` where nothing is published, and its snapshot."""
     repository = repo.find(address)
-    if repository is None or not repo.versions(repository):
-        return None
-    session = repo.reading(repository, address, "")
-    return zarr.open_group(session.store, mode="r", zarr_format=3)
+    if repository is None:
+        return None, ""
+    tip = repository.lookup_branch(repo.MAIN)
+    if repository.lookup_snapshot(tip).parent_id is None:
+        return None, tip
+    session = repository.readonly_session(snapshot_id=tip)
+    return zarr.open_group(session.store, mode="r", zarr_format=3), tip
 
 
 def _identity(found: Plan, overwrite: bool) -> str:

@@ -277,3 +277,28 @@ def test_two_writers_one_wins_the_other_can_retry(tmp_path, day, places):
     assert sorted(ces.open_store(store)["continuous/1Hz"]["station"].values) == [
         "XX.A..LH", "XX.B..LH", "XX.C..LH",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["grown", "first"])
+def test_a_version_that_comes_while_another_is_arranged(tmp_path, day, places, monkeypatch, there):
+    """What was arranged for one state of a store is never written onto another."""
+    from pangeo_ces.store import steps
+
+    store = tmp_path / "s"
+    if there:
+        convert([day(0)], store, places)
+    plans = [ces.plan([day(0, name)], stations=places) for name in "BC"]
+    arrange = steps.arrange
+
+    def slowly(*words):
+        monkeypatch.setattr(steps, "arrange", arrange)
+        arranged = arrange(*words)
+        ces.convert(plans[1], store)  # somebody else is faster
+        return arranged
+
+    monkeypatch.setattr(steps, "arrange", slowly)
+    with pytest.raises(StoreError, match="meanwhile: run this again"):
+        ces.convert(plans[0], store)
+    ces.convert(plans[0], store)
+    stations = ces.open_store(store)["continuous/1Hz"]["station"].values
+    assert {s.split(".")[1] for s in stations} == {"B", "C"} | ({"A"} if there else set())

@@ -150,10 +150,8 @@ def convert_partition(store: str, numbers: tuple[str, ...]) -> None:
             raise click.UsageError(f"{text}: write a number, or two as 0-99")
         chosen += range(int(first), int(last or first) + 1)
     work = under_way(store)
-    done = work.done()
     for number in chosen:
-        if number not in done:
-            run_partition(work, number)
+        run_partition(work, number)
 
 
 @click.command("convert-finalise")

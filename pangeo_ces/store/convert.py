@@ -110,7 +110,7 @@ def convert(
         if tag:
             name_newest(store, tag)
         return report
-    waiting = sorted(set(range(job.partitions)) - job.work.done())
+    waiting = sorted(job.waiting())
     with ProgressBar() if progress else nullcontext():
         dask.compute(*(dask.delayed(run_partition)(job.work, number) for number in waiting))
     return publish(job, report)

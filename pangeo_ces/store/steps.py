@@ -31,9 +31,14 @@ class Job:
     plan: Plan
     arrangement: Arrangement
     draft: repo.Draft
+    snapshot: str
     partitions: int
     overwrite: bool
     tag: str | None
+
+    def waiting(self) -> set[int]:
+        """Numbers of the partitions that are not written."""
+        return set(range(self.partitions)) - self.work.done(self.snapshot)
 
 
 def begin(
@@ -77,7 +82,7 @@ def begin(
     if state is not None and state["base"] == tip and same:
         draft = repo.Draft.resume(address, work.branch, tip, state["draft"])
         if draft is not None:
-            return Job(work, found, arrangement, draft, len(parts), overwrite, tag)
+            return Job(work, found, arrangement, draft, state["draft"], len(parts), overwrite, tag)
     work.clear()
     draft = repo.Draft.begin(address, work.branch)
     first = draft.repository.lookup_snapshot(draft.base).parent_id is None
@@ -90,7 +95,7 @@ def begin(
     work.keep("plan.json", found.to_json().encode())
     work.keep("begun.json", json.dumps({"overwrite": overwrite, "tag": tag}).encode())
     work.begin(draft.base, snapshot, files, parts)
-    return Job(work, found, arrangement, draft, len(parts), overwrite, tag)
+    return Job(work, found, arrangement, draft, snapshot, len(parts), overwrite, tag)
 
 
 def name_newest(store: str | os.PathLike[str], tag: str) -> None:
@@ -136,7 +141,7 @@ def finish(store: str | os.PathLike[str], report: Report | None = None) -> Repor
     job = begin(found, store, overwrite=begun["overwrite"], tag=begun["tag"], report=report)
     if job is None:
         return report
-    missing = sorted(set(range(job.partitions)) - work.done())
+    missing = sorted(job.waiting())
     if missing or job.work != work:
         few = ", ".join(map(str, missing[:10])) + (" …" if len(missing) > 10 else "")
         raise StoreError(
@@ -158,7 +163,7 @@ def publish(job: Job, report: Report) -> Report:
         results = []
         forks = []
         for number in range(job.partitions):
-            written, fork = job.work.result(number)
+            written, fork = job.work.result(number, job.snapshot)
             results.append(written)
             forks.append(fork)
         session = job.draft.session

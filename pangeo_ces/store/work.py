@@ -103,20 +103,28 @@ class Work:
         bundle = _read_bundle(self, number // _BUNDLE, draft)
         return Partition.from_json(bundle["partitions"][number % _BUNDLE]), bundle
 
-    def done(self) -> set[int]:
-        """Numbers of the partitions that are written."""
+    def done(self, draft: str) -> set[int]:
+        """Numbers of the partitions of a draft that are written."""
         fs, folder = self._fs()
         fs.invalidate_cache()
         with storage_fault(self.address):
             try:
-                names = fs.ls(f"{folder}/done", detail=False)
+                names = fs.ls(f"{folder}/done-{draft}", detail=False)
             except FileNotFoundError:
                 return set()
         found = (re.fullmatch(r"(\d{8})\.npz", posixpath.basename(name)) for name in names)
         return {int(match[1]) for match in found if match}
 
-    def put_result(self, number: int, written: Written, fork: icechunk.ForkSession) -> None:
-        """Write down that a partition is written, and what came of it."""
+    def is_done(self, number: int, draft: str) -> bool:
+        """Whether one partition is written."""
+        fs, folder = self._fs()
+        with storage_fault(self.address):
+            return bool(fs.exists(f"{folder}/done-{draft}/{number:08d}.npz"))
+
+    def put_result(
+        self, number: int, draft: str, written: Written, fork: icechunk.ForkSession
+    ) -> None:
+        """Write down that a partition of a draft is written, and what came of it."""
         facts = {
             "ranges": written.ranges,
             "runs": written.runs,
@@ -129,11 +137,11 @@ class Work:
         arrays["changes"] = np.frombuffer(_changes(fork), "uint8")
         stream = io.BytesIO()
         np.savez(stream, allow_pickle=False, **arrays)
-        self._put(f"done/{number:08d}.npz", stream.getvalue())
+        self._put(f"done-{draft}/{number:08d}.npz", stream.getvalue())
 
-    def result(self, number: int) -> tuple[Written, icechunk.ForkSession]:
+    def result(self, number: int, draft: str) -> tuple[Written, icechunk.ForkSession]:
         """What came of a partition."""
-        content = io.BytesIO(self.document(f"done/{number:08d}.npz"))
+        content = io.BytesIO(self.document(f"done-{draft}/{number:08d}.npz"))
         with np.load(content, allow_pickle=False) as arrays:
             facts = json.loads(arrays["facts"].tobytes())
             spills = [(n, begin, arrays[f"spill{i}"])
@@ -202,6 +210,8 @@ def run_partition(work: Work, number: int) -> int:
     if not 0 <= number < state["partitions"]:
         raise StoreError(f"there is no partition {number}: they go from 0 to "
                          f"{state['partitions'] - 1}")  # fmt: skip
+    if work.is_done(number, state["draft"]):
+        return number
     part, bundle = work.partition(number, state["draft"])
     draft, before = _sessions(work, state["base"], state["draft"])
     fork = draft.fork()
@@ -222,7 +232,7 @@ def run_partition(work: Work, number: int) -> int:
     with storage_fault(work.address):
         group = zarr.open_group(fork.store, mode="r+", zarr_format=3, path=part.path)
         written = shards.write(part, group, old, spilled, fetch)
-    work.put_result(number, written, fork)
+    work.put_result(number, state["draft"], written, fork)
     return number
 
 

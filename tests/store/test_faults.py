@@ -251,7 +251,7 @@ def test_garbage_of_a_killed_run_goes_and_tagged_versions_stay(days, tmp_path, r
     ces.convert([record("C")], store, stations=stations, event=quake)
     usual = [digest(f"{store}@{version}") for version in (1, 2, 3)]
     process = start(days, store)
-    while process.is_alive() and not list(Path(f"{store}.work").glob("*/done/*")):
+    while process.is_alive() and not list(Path(f"{store}.work").glob("*/done-*/*")):
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.join()

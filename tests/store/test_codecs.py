@@ -36,6 +36,7 @@ def make(data: np.ndarray, profile: str, chunk: int, *, chunks: int = 4, store=N
     array = zarr.create_array(
         store, shape=(1, 1, data.size), dtype=data.dtype, chunks=(1, 1, chunk),
         shards=(1, 1, chunks * chunk), fill_value=fill_value(data.dtype),
+        config={"write_empty_chunks": True},  # Zarr takes any NaN for the fill value
         **compressors(profile, data.dtype),
     )  # fmt: skip
     array[:] = data[None, None]

@@ -147,7 +147,7 @@ def export(
             "ces inspect"
         )
     done, out = Export(os.fspath(folder), format), _Folder(os.fspath(folder))
-    root, stored = root_group(url, "r"), [piece.stored for piece in pieces]
+    root, stored = root_group(url), [piece.stored for piece in pieces]
     inventory = inventory_of(root, stored, functools.partial(done.note, "stations.xml"))
     catalog = catalog_of(root, stored)
     if format == "asdf":

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+from collections import Counter
 from typing import Any
 
 import icechunk
@@ -90,11 +91,11 @@ def write(
     if arrangement.events is not None:
         _extend_events(root, arrangement)
     parts = iter(results)
+    counts = Counter(part.path for part in arrangement.partitions())
     used: set[tuple[int, int]] = set()
     for node in arrangement.nodes:
         touched = arrangement.touched[node.path]
-        count = sum(part.path == node.path for part in arrangement.partitions())
-        mine = [next(parts) for _ in range(count)]
+        mine = [next(parts) for _ in range(counts[node.path])]
         _report(arrangement, mine, report)
         held = arrangement.held.get(node.path)
         table = segments(node, held, touched, mine, arrangement.origins, report)

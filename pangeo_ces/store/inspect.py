@@ -28,7 +28,7 @@ def inspect_store(url: str | os.PathLike[str]) -> dict[str, Any]:
         chunk and shard shape) and ``conversions`` (counts of each).
     """
     tree = open_store(url)
-    root = root_group(url, "r")
+    root = root_group(url)
     nodes = [_node(url, root, path, ds) for path, ds in waveforms(tree, "")]
     counts = ("files_read", "traces_read", "traces_used", "rejected", "warnings")
     return {

@@ -61,7 +61,7 @@ def open_store(url: str | os.PathLike[str]) -> xr.DataTree:
     >>> sorted(tree["windows/main"].children)
     ['observed', 'synthetic']
     """
-    root = root_group(url, "r")
+    root = root_group(url)
     if "Conventions" not in root.attrs:
         raise StoreError(
             f"{os.fspath(url)} is a Zarr group but no CES store: make one with ces convert"
@@ -105,7 +105,7 @@ def waveforms(tree: xr.DataTree, path: str) -> Iterator[tuple[str, xr.Dataset]]:
 
 def conversion_reports(url: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     """The reports of the conversions that made a store, by what they converted."""
-    root = root_group(url, "r")
+    root = root_group(url)
     if "metadata" not in root:
         return {}
     group = group_of(root, "metadata")

@@ -81,7 +81,7 @@ def stored_traces(url: str | os.PathLike[str], path: str = "") -> Iterator[Store
     path
         Node to read, with all below it; the whole store by default.
     """
-    root = root_group(url, "r")
+    root = root_group(url)
     for node, ds in waveforms(open_store(url), path):
         group = group_of(root, node)
         if "segments" not in group:
@@ -163,7 +163,7 @@ def to_stream(
 
 def segment_table(url: str | os.PathLike[str], path: str) -> xr.Dataset:
     """The segment table of a node: one row for each stored trace."""
-    root = root_group(url, "r")
+    root = root_group(url)
     table = xr.open_zarr(
         root.store, group=os.path.join(root.path, path, "segments"), chunks=None,
         consolidated=False, zarr_format=3,

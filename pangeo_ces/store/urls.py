@@ -63,7 +63,7 @@ def dims_of(array: zarr.Array[Any]) -> tuple[str, ...]:
     return tuple(str(name) for name in names or ())
 
 
-def root_group(url: str | os.PathLike[str], mode: str = "r") -> zarr.Group:
+def root_group(url: str | os.PathLike[str]) -> zarr.Group:
     """The root group of a store, to be read: of the newest version, or of the one named.
 
     Parameters

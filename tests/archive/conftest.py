@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -19,13 +18,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from centre import PROGRAMS, Centre, free_port, wait_for
 
 from pangeo_ces.archive import files, web
-
-_spec = importlib.util.spec_from_file_location(
-    "ces_services", Path(__file__).parents[1] / "services" / "conftest.py"
-)
-_services = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_services)
-seaweedfs = _services.seaweedfs
 
 
 @pytest.fixture(autouse=True)

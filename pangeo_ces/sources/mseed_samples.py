@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
+from .. import vectors
 from .mseed_checksum import checksum
 from .mseed_records import CHECK, CRC, FEWER, FRAME
 
@@ -89,27 +93,75 @@ def _word(data, at, big):
     b0, b1 = np.uint32(data[at]), np.uint32(data[at + np.uint64(1)])
     b2, b3 = np.uint32(data[at + np.uint64(2)]), np.uint32(data[at + np.uint64(3)])
     if big:
-        return (b0 << np.uint32(24)) | (b1 << np.uint32(16)) | (b2 << np.uint32(8)) | b3
-    return (b3 << np.uint32(24)) | (b2 << np.uint32(16)) | (b1 << np.uint32(8)) | b0
+        return np.uint32((b0 << 24) | (b1 << 16) | (b2 << 8) | b3)
+    return np.uint32((b3 << 24) | (b2 << 16) | (b1 << 8) | b0)
 
 
-@numba.njit(nogil=True, cache=True)
-def _sum(word, parts, bits, value, out, done):
-    """Add up the differences in a word, as far as there is room; compiled for each width."""
-    if done + np.uint64(parts) <= np.uint64(out.size):
-        for j in range(parts):
-            value += np.int32(word << np.uint32(32 - bits * (parts - j))) >> np.int32(32 - bits)
-            out[done + np.uint64(j)] = np.uint32(value)
-    else:
-        for j in range(np.int64(np.uint64(out.size) - done)):
-            value += np.int32(word << np.uint32(32 - bits * (parts - j))) >> np.int32(32 - bits)
-            out[done + np.uint64(j)] = np.uint32(value)
-    return value
+#: How many differences of how many bits a word holds, by its code and its first two bits.
+_STEIM1 = {1: (4, 8), 2: (2, 16), 3: (1, 32)}
+_STEIM2 = {(2, 1): (1, 30), (2, 2): (2, 15), (2, 3): (3, 10),
+           (3, 0): (5, 6), (3, 1): (6, 5), (3, 2): (7, 4)}  # fmt: skip
+_LANES = 8
+_ROW = np.uint32(2 + 2 * _LANES)
+_NONE_SUCH = np.uint64(255)
+
+
+def _shifts(second: bool) -> np.ndarray:
+    """For each code and first two bits: the number of differences, how far to shift them right, and
+    in each of eight lanes how far to shift the word left before, and which bits are in use."""
+    rows = np.zeros((16, _ROW), "u4")
+    for code, first in np.ndindex(4, 4):
+        row = rows[4 * code + first]
+        unknown = (0, 32) if code == 0 else (int(_NONE_SUCH), 32)
+        parts, bits = _STEIM1.get(code, unknown)
+        if second and code > 1:
+            parts, bits = _STEIM2.get((code, first), unknown)
+        row[:2] = parts, 32 - bits
+        if parts <= _LANES:
+            row[2 : 2 + parts] = 32 - bits * np.arange(parts, 0, -1)
+            row[2 + _LANES : 2 + _LANES + parts] = 2**32 - 1
+    return rows.ravel()
+
+
+_TABLES = np.stack([_shifts(False), _shifts(True)])
+
+
+@intrinsic
+def _add_up(typing, word, table, row, value, out, at):
+    """Sums of ``value`` and the differences in a word to ``out[at:]``, eight of them although only
+    the first may mean something; the sum of all differences is returned."""
+
+    def make(context, builder, signature, arguments):
+        word, table, row, value, out, at = arguments
+        numbers = vectors.vector(32, _LANES)
+
+        def lanes(begin):
+            place = builder.add(row, ir.Constant(row.type, begin))
+            return vectors.load(context, builder, signature.args[1], table, place, numbers)
+
+        right = vectors.lane(builder, lanes(1), 0)
+        sums = builder.shl(vectors.splat(builder, word, _LANES), lanes(2))
+        sums = builder.ashr(sums, vectors.splat(builder, right, _LANES))
+        sums = builder.and_(sums, lanes(2 + _LANES))
+        nothing = vectors.constant(numbers, 0)
+        for step in (1, 2, 4):
+            before = [i - step if i >= step else _LANES for i in range(_LANES)]
+            sums = builder.add(sums, vectors.take(builder, sums, nothing, before))
+        total = vectors.lane(builder, sums, _LANES - 1)
+        sums = builder.add(sums, vectors.splat(builder, value, _LANES))
+        vectors.store(context, builder, signature.args[4], out, at, sums)
+        return total
+
+    return types.int32(word, table, row, value, out, at), make
 
 
 @numba.njit(nogil=True, cache=True)
 def _steim(data, out, second, big):
-    """Decode frames of 64 bytes; returns the fault, 0 if all is well."""
+    """Decode frames of 64 bytes; returns the fault, 0 if all is well.
+
+    Which widths follow each other cannot be foreseen, so that no branch depends on them.
+    """
+    table = _TABLES[1 if second else 0]
     size, done, value = np.uint64(out.size), np.uint64(0), np.int32(0)
     first, last = np.int32(0), np.int32(0)
     for frame in range(data.size // 64):
@@ -122,49 +174,28 @@ def _steim(data, out, second, big):
             begin = 3
         for w in range(begin, 16):
             code = (codes >> np.uint32(30 - 2 * w)) & np.uint32(3)
-            if code == 0:
-                continue
             at = base + np.uint64(4 * w)
-            word = _word(data, at, big)
-            kind = word >> np.uint32(30)
-            if code == 1:  # bytes in the order of the file
-                parts = 4
-                value = _sum(_word(data, at, True), 4, 8, value, out, done)
-            elif not second:
-                if code == 2:  # halves in the order of the file
-                    parts = 2
-                    if not big:
-                        word = (word << np.uint32(16)) | (word >> np.uint32(16))
-                    value = _sum(word, 2, 16, value, out, done)
-                else:
-                    parts = 1
-                    value = _sum(word, 1, 32, value, out, done)
-            elif code == 2 and kind == 1:
-                parts = 1
-                value = _sum(word, 1, 30, value, out, done)
-            elif code == 2 and kind == 2:
-                parts = 2
-                value = _sum(word, 2, 15, value, out, done)
-            elif code == 2 and kind == 3:
-                parts = 3
-                value = _sum(word, 3, 10, value, out, done)
-            elif code == 3 and kind == 0:
-                parts = 5
-                value = _sum(word, 5, 6, value, out, done)
-            elif code == 3 and kind == 1:
-                parts = 6
-                value = _sum(word, 6, 5, value, out, done)
-            elif code == 3 and kind == 2:
-                parts = 7
-                value = _sum(word, 7, 4, value, out, done)
-            else:
+            word = _word(data, at, big or code == 1)  # bytes are in the order of the file
+            if not (big or second) and code == 2:  # and so are halves
+                word = np.uint32((word << 16) | (word >> 16))
+            row = np.uint64((np.uint32(4) * code + (word >> np.uint32(30))) * _ROW)
+            parts = np.uint64(table[row])
+            if parts == _NONE_SUCH:
                 return FRAME
-            if done == 0:  # the first difference leads here from the record before
-                shift = first - np.int32(out[0])
-                value += shift
-                for j in range(min(parts, out.size)):
+            if done + np.uint64(_LANES) <= size:
+                value = np.int32(value + _add_up(word, table, row, value, out, done))
+            else:
+                right = np.int32(table[row + np.uint64(1)])
+                for j in range(min(parts, size - done)):
+                    left = table[row + np.uint64(2 + j)]
+                    value = np.int32(value + (np.int32(word << left) >> right))
+                    out[done + np.uint64(j)] = np.uint32(value)
+            if done == 0 and parts:  # the first difference leads here from the record before
+                shift = np.int32(first - np.int32(out[0]))
+                value = np.int32(value + shift)
+                for j in range(min(parts, size)):
                     out[j] += np.uint32(shift)
-            done += np.uint64(parts)
+            done += parts
             if done >= size:
                 return 0 if np.int32(out[out.size - 1]) == last else CHECK
     return FEWER

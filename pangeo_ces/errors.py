@@ -15,6 +15,10 @@ class FormatError(InputError):
     """The bytes are not, or not wholly, in the format they claim."""
 
 
+class DamageError(FormatError):
+    """Samples that headers promise cannot be decoded."""
+
+
 class StoreError(CesError):
     """A store cannot be opened, is incomplete, or would be overwritten."""
 

@@ -209,7 +209,7 @@ def unusable(trace: obspy.Trace) -> str:
 def remark(trace: Trace, report: Report) -> None:
     """Report what is doubtful about a trace and kept all the same."""
     data = trace.data
-    if data is not None and data.dtype.kind == "f":
+    if isinstance(data, np.ndarray) and data.dtype.kind == "f":
         bad = data.size - np.count_nonzero(np.isfinite(data))
         if bad:
             report(trace.id, f"{bad} of {data.size} samples are NaN or infinite: kept")

@@ -36,6 +36,21 @@ class Site:
     name: str = ""
 
 
+class Lazy(Protocol):
+    """Samples that are decoded when a slice of them is taken.
+
+    What comes may lie in memory that the next slice takes, and
+    :class:`~pangeo_ces.errors.DamageError` is raised where it turns out to be damaged: reading
+    the file with ``piecewise=False`` then tells what is left of it.
+    """
+
+    dtype: np.dtype
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice) -> np.ndarray: ...
+
+
 @dataclasses.dataclass(slots=True)
 class Trace:
     """One contiguous run of samples of one channel, as a file holds it.
@@ -52,7 +67,7 @@ class Trace:
         Number of samples, also where ``data`` was not asked for.
     data
         One-dimensional, native byte order, in the dtype of the file; ``None`` when only
-        headers were read.
+        headers were read.  :class:`Lazy` only where that was allowed.
     quantity
         ``counts``, ``displacement`` (m), ``velocity`` (m/s), ``acceleration`` (m/s²) or
         ``pressure`` (Pa): a source converts to SI, so that cm and gal end here.
@@ -74,7 +89,7 @@ class Trace:
     start: int
     interval: Fraction
     samples: int
-    data: np.ndarray | None = None
+    data: np.ndarray | Lazy | None = None
     quantity: str = "counts"
     quality: str = ""
     site: Site = Site()
@@ -118,17 +133,15 @@ class SourceFile:
         What the file is called, where its address does not tell.
     beside
         URLs of the files around it by what they are called, where their addresses do not tell.
-    allocate
-        ``allocate(size, dtype)`` gives memory for samples to sources that care.
+    piecewise
+        Whether samples may come as :class:`Lazy` ones, to be decoded where they are asked for.
     """
 
     url: str
     _content: bytes | None = dataclasses.field(default=None, repr=False)
     called: str = ""
     beside: Mapping[str, str] | None = dataclasses.field(default=None, repr=False)
-    allocate: Callable[[int, np.dtype], np.ndarray] = dataclasses.field(
-        default=np.empty, repr=False, compare=False
-    )
+    piecewise: bool = dataclasses.field(default=False, compare=False)
 
     @property
     def name(self) -> str:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 
-from ..errors import FormatError
+from ..errors import DamageError, FormatError
 from .archive import EARLIEST, LATEST, describe, peek, recognise, remark, unpack
 from .base import SourceFile, Trace, exact_interval
 from .mseed_records import ENCODING, FAULTS, YEAR, record_index
@@ -41,6 +41,7 @@ _REASONS = (
 _KINDS = [np.dtype("i4"), np.dtype("f4"), np.dtype("f8")]
 _KIND = np.array([_KINDS.index(DTYPES.get(code, _KINDS[0])) for code in range(256)])
 _USUAL = np.isin(np.arange(256), DECODED)
+_WHOLE = _USUAL & (_KIND == 0)  # of the others it is told how many samples are not finite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +78,11 @@ class MseedSource:
             raise FormatError(describe(content))
         channels, channel = channels_of(content, rows)
         if _is_plain(content, rows, channels):
-            group = np.arange(rows.size)
-            data = _samples(content, rows, group, file.allocate) if samples else None
+            data: np.ndarray | Records | None = None
+            if samples and file.piecewise and _WHOLE[rows["encoding"]].all():
+                data = Records(content, rows)
+            elif samples:
+                data = _samples(content, rows, np.arange(rows.size))
             if not rows["fault"].any():
                 trace = _trace(rows, channels[0], data)
                 remark(trace, report)
@@ -119,7 +123,7 @@ def _sorted_out(
     while True:
         parts = series(rows[members], rate[members], channel[members], kind[members])
         groups = [members[part] for part in parts]
-        arrays = [_samples(content, rows, g, np.empty) if samples else None for g in groups]
+        arrays = [_samples(content, rows, group) if samples else None for group in groups]
         good = rows["fault"][members] == 0
         if good.all():
             break
@@ -204,15 +208,10 @@ def _reason(
     return reason
 
 
-def _samples(
-    content: bytes,
-    rows: np.ndarray,
-    group: np.ndarray,
-    allocate: Callable[[int, np.dtype], np.ndarray],
-) -> np.ndarray:
+def _samples(content: bytes, rows: np.ndarray, group: np.ndarray) -> np.ndarray:
     """The samples of a trace; records that cannot be decoded get a ``fault`` in ``rows``."""
     sizes, encodings = rows["samples"][group], rows["encoding"][group]
-    out = allocate(int(sizes.sum()), _KINDS[_KIND[encodings[0]]])
+    out = np.empty(int(sizes.sum()), _KINDS[_KIND[encodings[0]]])
     bits = out.view(f"u{out.itemsize}")
     buffer = np.frombuffer(content, np.uint8)
     usual = _USUAL[encodings]
@@ -231,6 +230,34 @@ def _samples(
     return out
 
 
+class Records:
+    """Samples of a file of one trace, decoded record by record where they are asked for."""
+
+    def __init__(self, content: bytes, rows: np.ndarray):
+        self.dtype = _KINDS[_KIND[rows["encoding"][0]]]
+        self._buffer, self._rows = np.frombuffer(content, np.uint8), rows
+        self._ends = np.cumsum(rows["samples"])
+        self._memory = np.empty(0, self.dtype)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        begin, end, _ = part.indices(len(self))
+        if begin >= end:
+            return np.empty(0, self.dtype)
+        first, last = np.searchsorted(self._ends, (begin, end - 1), "right")
+        start = int(self._ends[first] - self._rows["samples"][first])
+        size = int(self._ends[last]) - start
+        if self._memory.size < size:
+            self._memory = np.empty(size, self.dtype)
+        out = self._memory[:size]
+        members = np.arange(first, last + 1)
+        if decode(self._buffer, self._rows, members, out.view(f"u{out.itemsize}")).any():
+            raise DamageError("a record of this miniSEED file is damaged")
+        return out[begin - start : end - start]
+
+
 def _rare(content: bytes, row: np.void) -> np.ndarray | None:
     """Samples of one record in an encoding left to ObsPy."""
     record = content[row["offset"] : row["offset"] + row["length"]]
@@ -241,7 +268,7 @@ def _rare(content: bytes, row: np.void) -> np.ndarray | None:
     return trace.data if trace.data.shape == (row["samples"],) else None
 
 
-def _trace(rows: np.ndarray, channel: Channel, data: np.ndarray | None) -> Trace:
+def _trace(rows: np.ndarray, channel: Channel, data: np.ndarray | Records | None) -> Trace:
     first = rows[0]
     return Trace(
         channel.network, channel.station, channel.location, channel.channel, int(first["start"]),

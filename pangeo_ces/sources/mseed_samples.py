@@ -87,14 +87,16 @@ def _words(data, out, big):
         out[i] = value
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
-def _word(data, at, big):
-    """Four bytes; all is unsigned here, as indices that may be negative cost half the speed."""
-    b0, b1 = np.uint32(data[at]), np.uint32(data[at + np.uint64(1)])
-    b2, b3 = np.uint32(data[at + np.uint64(2)]), np.uint32(data[at + np.uint64(3)])
-    if big:
-        return np.uint32((b0 << 24) | (b1 << 16) | (b2 << 8) | b3)
-    return np.uint32((b3 << 24) | (b2 << 16) | (b1 << 8) | b0)
+@intrinsic
+def _word(typing, data, at, big):
+    """Four bytes as they lie there, or the other way round."""
+
+    def make(context, builder, signature, arguments):
+        data, at, big = arguments
+        word = vectors.load(context, builder, signature.args[0], data, at, ir.IntType(32))
+        return builder.select(big, builder.bswap(word), word)
+
+    return types.uint32(data, at, big), make
 
 
 #: How many differences of how many bits a word holds, by its code and its first two bits.
@@ -102,13 +104,13 @@ _STEIM1 = {1: (4, 8), 2: (2, 16), 3: (1, 32)}
 _STEIM2 = {(2, 1): (1, 30), (2, 2): (2, 15), (2, 3): (3, 10),
            (3, 0): (5, 6), (3, 1): (6, 5), (3, 2): (7, 4)}  # fmt: skip
 _LANES = 8
-_ROW = np.uint32(2 + 2 * _LANES)
+_ROW = np.uint32(4 * _LANES)
 _NONE_SUCH = np.uint64(255)
 
 
 def _shifts(second: bool) -> np.ndarray:
-    """For each code and first two bits: the number of differences, how far to shift them right, and
-    in each of eight lanes how far to shift the word left before, and which bits are in use."""
+    """For each code and first two bits, in eight lanes each: how far to shift the word left, which
+    bits are then in use, the number of differences, and how far to shift them right."""
     rows = np.zeros((16, _ROW), "u4")
     for code, first in np.ndindex(4, 4):
         row = rows[4 * code + first]
@@ -116,10 +118,11 @@ def _shifts(second: bool) -> np.ndarray:
         parts, bits = _STEIM1.get(code, unknown)
         if second and code > 1:
             parts, bits = _STEIM2.get((code, first), unknown)
-        row[:2] = parts, 32 - bits
+        row[2 * _LANES :] = parts
+        row[3 * _LANES :] = 32 - bits
         if parts <= _LANES:
-            row[2 : 2 + parts] = 32 - bits * np.arange(parts, 0, -1)
-            row[2 + _LANES : 2 + _LANES + parts] = 2**32 - 1
+            row[:parts] = 32 - bits * np.arange(parts, 0, -1)
+            row[_LANES : _LANES + parts] = 2**32 - 1
     return rows.ravel()
 
 
@@ -139,10 +142,9 @@ def _add_up(typing, word, table, row, value, out, at):
             place = builder.add(row, ir.Constant(row.type, begin))
             return vectors.load(context, builder, signature.args[1], table, place, numbers)
 
-        right = vectors.lane(builder, lanes(1), 0)
-        sums = builder.shl(vectors.splat(builder, word, _LANES), lanes(2))
-        sums = builder.ashr(sums, vectors.splat(builder, right, _LANES))
-        sums = builder.and_(sums, lanes(2 + _LANES))
+        sums = builder.shl(vectors.splat(builder, word, _LANES), lanes(0))
+        sums = builder.ashr(sums, lanes(3 * _LANES))
+        sums = builder.and_(sums, lanes(_LANES))
         nothing = vectors.constant(numbers, 0)
         for step in (1, 2, 4):
             before = [i - step if i >= step else _LANES for i in range(_LANES)]
@@ -174,20 +176,20 @@ def _steim(data, out, second, big):
             begin = 3
         for w in range(begin, 16):
             code = (codes >> np.uint32(30 - 2 * w)) & np.uint32(3)
-            at = base + np.uint64(4 * w)
-            word = _word(data, at, big or code == 1)  # bytes are in the order of the file
-            if not (big or second) and code == 2:  # and so are halves
+            # Bytes and halves are in the order of the file.
+            word = _word(data, base + np.uint64(4 * w), big or code == 1)
+            if not (big or second) and code == 2:
                 word = np.uint32((word << 16) | (word >> 16))
             row = np.uint64((np.uint32(4) * code + (word >> np.uint32(30))) * _ROW)
-            parts = np.uint64(table[row])
+            parts = np.uint64(table[row + np.uint64(2 * _LANES)])
             if parts == _NONE_SUCH:
                 return FRAME
             if done + np.uint64(_LANES) <= size:
                 value = np.int32(value + _add_up(word, table, row, value, out, done))
             else:
-                right = np.int32(table[row + np.uint64(1)])
+                right = np.int32(table[row + np.uint64(3 * _LANES)])
                 for j in range(min(parts, size - done)):
-                    left = table[row + np.uint64(2 + j)]
+                    left = table[row + np.uint64(j)]
                     value = np.int32(value + (np.int32(word << left) >> right))
                     out[done + np.uint64(j)] = np.uint32(value)
             if done == 0 and parts:  # the first difference leads here from the record before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import google_crc32c
@@ -15,6 +16,7 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec
 from zarr.codecs.numcodecs import PCodec
 
 from ..errors import ParameterError, StoreError
+from . import planes
 
 #: Name of a profile and what it is for.
 PROFILES = {
@@ -82,19 +84,39 @@ def compressors(profile: str, dtype: DTypeLike) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class ChunkCodec:
-    """Bytes of one chunk of a shard from its samples, and back, without Zarr's pipeline."""
+    """Bytes of one chunk of a shard from its samples, and back, without Zarr's pipeline.
+
+    ``planar`` says that they are bit planes as :mod:`planes` writes them.
+    """
 
     codec: Any
     dtype: np.dtype
     shape: tuple[int, ...]
+    planar: bool = False
 
-    def encode(self, chunk: np.ndarray) -> bytes:
-        """Compressed samples and their checksum."""
-        content = bytes(self.codec.encode(chunk))
-        return content + google_crc32c.value(content).to_bytes(4, "little")
+    @property
+    def size(self) -> int:
+        """Samples of a chunk."""
+        return math.prod(self.shape)
 
-    def decode(self, content: bytes) -> np.ndarray:
-        """Samples of a chunk.
+    def encode(self, chunk: np.ndarray, out: np.ndarray) -> int:
+        """Write compressed samples and their checksum to bytes; how many."""
+        parts: list[Any] = planes.encode(chunk) if self.planar else []
+        end, checksum = 0, 0
+        for part in parts or [self.codec.encode(chunk)]:
+            begin, end = end, end + len(part)
+            out[begin:end] = np.frombuffer(part, "uint8")
+            checksum = google_crc32c.extend(checksum, bytes(part))
+        out[end : end + 4] = np.frombuffer(checksum.to_bytes(4, "little"), "uint8")
+        return end + 4
+
+    @property
+    def most(self) -> int:
+        """Bytes that a chunk takes at most: codecs add little to what they cannot compress."""
+        return 2 * self.size * self.dtype.itemsize + 4096
+
+    def decode(self, content: bytes, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Samples ``first`` to ``last`` (exclusive) of a chunk, counted over all its dimensions.
 
         Raises
         ------
@@ -107,7 +129,10 @@ class ChunkCodec:
                 "a chunk is damaged (its checksum differs): copy the store again, or open an "
                 "earlier version of it"
             )
-        return np.frombuffer(self.codec.decode(body), self.dtype).reshape(self.shape)
+        last = self.size if last is None else last
+        if self.planar and planes.is_planes(body, self.size, self.dtype):
+            return planes.decode(body, self.size, self.dtype, first, last)
+        return np.frombuffer(self.codec.decode(body), self.dtype)[first:last]
 
 
 def chunk_codec(array: zarr.Array[Any]) -> ChunkCodec | None:
@@ -125,9 +150,10 @@ def chunk_codec(array: zarr.Array[Any]) -> ChunkCodec | None:
         settings = {key: config[key] for key in ("cname", "clevel", "blocksize", "typesize")}
         shuffle = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}[config["shuffle"]]
         codec: Any = numcodecs.Blosc(shuffle=shuffle, **settings)
-    elif [type(codec) for codec in inner] == [PCodec, Crc32cCodec]:
+        fits = math.prod(array.chunks) * array.dtype.itemsize <= settings["blocksize"]
+        planar = fits and (settings["cname"], settings["clevel"], shuffle) == ("zstd", 1, 2)
+        return ChunkCodec(codec, array.dtype, array.chunks, planar)
+    if [type(codec) for codec in inner] == [PCodec, Crc32cCodec]:
         settings = {key: value for key, value in inner[0].codec_config.items() if key != "id"}
-        codec = numcodecs.pcodec.PCodec(**settings)
-    else:
-        return None
-    return ChunkCodec(codec, array.dtype, array.chunks)
+        return ChunkCodec(numcodecs.pcodec.PCodec(**settings), array.dtype, array.chunks)
+    return None

@@ -19,9 +19,9 @@ from .events import Event
 
 DAY = 86_400
 #: Samples of one channel in a shard of a continuous node, and chunks in it: at 100 Hz a day, and
-#: twenty minutes.
+#: ten minutes.
 _CONTINUOUS_SHARD = 8_640_000
-_CHUNKS_A_SHARD = 72
+_CHUNKS_A_SHARD = 144
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,10 +14,19 @@ import numpy as np
 import xarray as xr
 import zarr
 from dask.base import tokenize
+from xarray.backends import BackendArray
+from xarray.core.indexing import (
+    ExplicitIndexer,
+    IndexingSupport,
+    LazilyIndexedArray,
+    explicit_indexing_adapter,
+)
 
 from ..conventions import VARIABLES, VERSION
 from ..errors import StoreError
 from ..timeaxis import time_coords
+from .chunk_files import chunk_files
+from .repo import split_version
 from .samples import Samples
 from .urls import dims_of, group_of, root_group
 
@@ -29,21 +38,24 @@ _TABLES = ("segments", "metadata")
 _LABELS = ("event_resource_id",)
 
 
-def open_store(url: str | os.PathLike[str]) -> xr.DataTree:
+def open_store(url: str | os.PathLike[str], *, chunked: bool = True) -> xr.DataTree:
     """Open a store lazily: no samples are read.
 
     Parameters
     ----------
     url
         Path or fsspec URL.
+    chunked
+        Whether samples are Dask arrays.  Otherwise they are read at once where their values are
+        asked for, as xarray does without Dask: the quickest way to look at short windows.
 
     Returns
     -------
     xr.DataTree
         ``windows/NAME/observed/RATE``, ``windows/NAME/synthetic/MODEL/RATE`` and
         ``continuous/RATE``, each a Dataset with a lazy ``time`` axis.  Counts come as float32
-        (float64 where they need more than 24 bits) with NaN in gaps; the Dask chunks are the
-        shards of the store.
+        (float64 where they need more than 24 bits) with NaN in gaps; Dask chunks are the shards
+        of the store.
 
     Raises
     ------
@@ -72,7 +84,7 @@ def open_store(url: str | os.PathLike[str]) -> xr.DataTree:
         raise StoreError(f"{os.fspath(url)} is incomplete, writing it was interrupted: do it again")
     for path, group in [("/", root), *_groups(root, "")]:
         if "sampling_interval" in group.attrs:
-            nodes[path] = _open_node(root, path, group)
+            nodes[path] = _open_node(root, path, group, split_version(url)[0], chunked)
         elif any(True for _ in group.array_keys()):
             nodes[path] = _small(root, path, group)
     try:
@@ -155,7 +167,9 @@ def _small(root: zarr.Group, path: str, group: zarr.Group) -> xr.Dataset:
     return ds.set_coords([name for name in ds.data_vars if name in axes or name in _LABELS])
 
 
-def _open_node(root: zarr.Group, path: str, group: zarr.Group) -> xr.Dataset:
+def _open_node(
+    root: zarr.Group, path: str, group: zarr.Group, address: str, chunked: bool
+) -> xr.Dataset:
     ds = _small(root, path, group)
     interval = Fraction(str(group.attrs["sampling_interval"]))
     first = Fraction(str(group.attrs["first_sample"]))
@@ -163,7 +177,9 @@ def _open_node(root: zarr.Group, path: str, group: zarr.Group) -> xr.Dataset:
     for name, array in arrays.items():
         if "time" not in dims_of(array):
             continue
-        variable = xr.Variable(dims_of(array), _samples(array), dict(array.attrs))
+        samples = Samples(array, chunk_files(address, array))
+        data: Any = _dask_array(samples) if chunked else LazilyIndexedArray(_Backend(samples))
+        variable = xr.Variable(dims_of(array), data, dict(array.attrs))
         if "time" not in ds.coords:
             origin: Any = group.attrs["time_origin"]
             ds = ds.assign_coords(
@@ -178,12 +194,25 @@ def _open_node(root: zarr.Group, path: str, group: zarr.Group) -> xr.Dataset:
     return ds
 
 
-def _samples(array: zarr.Array[Any]) -> da.Array:
-    """The array as Dask has it, counts decoded to floats."""
+def _dask_array(samples: Samples) -> da.Array:
+    array = samples.array
     blocks = array.shards or array.chunks
     whole = tuple(min(n, length) for n, length in zip(blocks, array.shape, strict=True))
-    samples = Samples(array)
     # The same store, version and array have the same name, so that graphs of it are shared.
     name = f"samples-{tokenize(array.store, array.path, array.metadata)}"
     meta = np.empty((0,) * array.ndim, samples.dtype)
-    return da.from_array(samples, chunks=whole, name=name, asarray=False, meta=meta)
+    return da.from_array(
+        samples, chunks=whole, name=name, asarray=False, meta=meta, inline_array=True
+    )
+
+
+class _Backend(BackendArray):
+    """Samples as xarray reads them without Dask."""
+
+    def __init__(self, samples: Samples):
+        self.samples, self.shape, self.dtype = samples, samples.shape, samples.dtype
+
+    def __getitem__(self, key: ExplicitIndexer) -> np.ndarray:
+        return explicit_indexing_adapter(
+            key, self.shape, IndexingSupport.BASIC, self.samples.__getitem__
+        )

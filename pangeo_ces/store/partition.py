@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -12,12 +12,13 @@ import zarr
 
 from ..conventions import FLOAT64_EXACT, INT_FILL
 from ..errors import FormatError, StoreError
-from ..sources.base import Trace
+from ..sources.base import Lazy, Trace
 from ..timeaxis import NANO
 from .layout import Node
-from .shards import Grid, put_shard
+from .shards import Row, Shard
 from .urls import array_of
 
+Samples = np.ndarray | Lazy
 #: Traces of a file, and what was wrong with it: (trace, reason).
 Fetch = Callable[[int], tuple[list[Trace], list[tuple[str, str]]]]
 
@@ -70,7 +71,7 @@ class Partition:
         )
         return region if self.event is None else (slice(self.event, self.event + 1), *region)
 
-    def shard(self, array: zarr.Array) -> tuple[int, ...]:
+    def place(self, array: zarr.Array) -> tuple[int, ...]:
         """Place of the shard among those of an array."""
         shape = array.shards or array.chunks
         return tuple(part.start // n for part, n in zip(self.region, shape, strict=True))
@@ -170,14 +171,15 @@ def write(
     """
     result = Written()
     reported: set[int] = set()
-    for quantity, name in partition.quantities.items():
+    for quantity in partition.quantities:
         pieces = [piece for piece in partition.pieces if piece.quantity == quantity]
         array = array_of(group, quantity)
-        grid = Grid(array.shards or array.chunks, np.dtype(name))
+        shard = Shard(array)
         old = None
         if before is not None and any(piece.row >= 0 for piece in pieces):
             old = _held(partition, array_of(before, quantity))
         for piece in pieces:
+            runs: Sequence[tuple[int, Samples]]
             if piece.row >= 0:
                 assert old is not None
                 runs = _stored(partition, piece, old, spilled(piece.row))
@@ -187,12 +189,15 @@ def write(
                 if piece.file not in reported:
                     reported.add(piece.file)
                     result.problems += [(piece.file, *problem) for problem in problems]
-            fresh = [_place(piece, at, data, partition, grid, result) for at, data in runs]
+            row = shard.row(
+                piece.station - partition.stations[0], piece.component - partition.components[0]
+            )
+            fresh = [_place(piece, at, data, partition, row, result) for at, data in runs]
             if fresh and not any(fresh):
                 result.agreeing.append(piece.number)
-        if limits := grid.finish():
+        if limits := shard.limits():
             result.ranges[quantity] = limits
-        put_shard(array, partition.shard(array), grid)
+        shard.write(partition.place(array))
     return result
 
 
@@ -229,7 +234,7 @@ def _stored(
     return [(begin, data)] if len(data) else []
 
 
-def _read(piece: Piece, interval: Fraction, traces: list[Trace]) -> list[tuple[int, np.ndarray]]:
+def _read(piece: Piece, interval: Fraction, traces: list[Trace]) -> list[tuple[int, Samples]]:
     """What of a trace that headers promise its file really gives: (first sample, values)."""
     near = [t for t in traces if t.id == piece.id and t.interval == interval
             and t.data is not None and t.data.dtype.newbyteorder("=") == piece.dtype]  # fmt: skip
@@ -239,7 +244,7 @@ def _read(piece: Piece, interval: Fraction, traces: list[Trace]) -> list[tuple[i
         if trace.start == piece.start and trace.samples == piece.samples:
             assert trace.data is not None
             return [(0, trace.data)]
-    runs = []
+    runs: list[tuple[int, Samples]] = []
     for trace in near:
         begin = round(Fraction(trace.start - piece.start, NANO) / interval)
         if begin >= 0 and begin + trace.samples <= piece.samples:
@@ -255,7 +260,7 @@ def _inside(partition: Partition, index: int, samples: int) -> tuple[int, int]:
 
 
 def _place(
-    piece: Piece, at: int, data: np.ndarray, partition: Partition, grid: Grid, result: Written
+    piece: Piece, at: int, data: Samples, partition: Partition, row: Row, result: Written
 ) -> bool:
     """Put one run of samples, or the part of it in this partition, on the grid.
 
@@ -265,19 +270,23 @@ def _place(
     low, high = _inside(partition, piece.index + at, len(data))
     if low == high:
         return False
-    part = data[low - start : high - start]
-    new = part.astype(grid.dtype, copy=False)
-    if not np.can_cast(part.dtype, grid.dtype) and not np.array_equal(new, part):
-        raise StoreError(
-            f"{piece.id} does not fit the {grid.dtype} that the plan says: make the plan again"
-        )
-    row = (piece.station - partition.stations[0], piece.component - partition.components[0])
+    fresh, differing = False, []
+    for begin, end in row.cut(low, high):  # so that few samples are decoded at a time
+        part = data[begin - start : end - start]
+        new = part.astype(row.dtype, copy=False)
+        if not np.can_cast(part.dtype, row.dtype) and not np.array_equal(new, part):
+            raise StoreError(
+                f"{piece.id} does not fit the {row.dtype} that the plan says: make the plan again"
+            )
+        taken, differs = row.put(begin, new)
+        fresh |= taken
+        if differs is not None:
+            differing += [begin - start + number for number in differs]
     result.runs.append((piece.number, at + low - start, at + high - start))
-    fresh, differs = grid.put(row, low, new)
-    if differs is not None:
-        begin, end = differs
-        result.spills.append((piece.number, at + low - start + begin, new[begin:end].copy()))
-    return fresh or differs is not None
+    if differing:
+        values = data[differing[0] : differing[-1]].astype(row.dtype)
+        result.spills.append((piece.number, at + differing[0], values))
+    return fresh or bool(differing)
 
 
 def stored_dtype(dtype: np.dtype, data: np.ndarray | None) -> np.dtype:

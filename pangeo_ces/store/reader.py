@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import threading
 from collections import OrderedDict
+
+import numpy as np
 
 from .. import config
 from ..errors import FormatError
 from ..sources import source_for
 from ..sources.base import SourceFile, Trace
-from .memory import scratch
 
 Problems = list[tuple[str, str]]
 
@@ -24,7 +24,7 @@ class Reader:
         self._lock = threading.Lock()
 
     def read(
-        self, file: SourceFile, checksum: str, stamp: str = "", once: bool = False
+        self, file: SourceFile, checksum: str, stamp: str = ""
     ) -> tuple[list[Trace], Problems]:
         """Traces of a file and what is wrong with it, as it was when it had this checksum.
 
@@ -34,9 +34,6 @@ class Reader:
             A file and its SHA-256.
         stamp
             If that is still the file's, its bytes are not compared.
-        once
-            Nobody else needs it: samples may lie in memory that the next file of this thread
-            takes, and are not kept.
 
         Raises
         ------
@@ -56,8 +53,6 @@ class Reader:
             source = source_for(file)
             if source is None:
                 raise FormatError("no known waveform format")
-            if once:
-                file.allocate = functools.partial(scratch, "samples")
             traces = source.read(
                 file, samples=True, report=lambda trace, reason: problems.append((trace, reason))
             )
@@ -65,11 +60,11 @@ class Reader:
             raise FormatError(f"cannot be read: {error}") from error
         finally:
             file.forget()
-        return (traces, problems) if once else self.keep(file.url, checksum, traces, problems)
+        if all(trace.data is None or isinstance(trace.data, np.ndarray) for trace in traces):
+            self.keep(file.url, checksum, traces, problems)
+        return traces, problems
 
-    def keep(
-        self, url: str, checksum: str, traces: list[Trace], problems: Problems
-    ) -> tuple[list[Trace], Problems]:
+    def keep(self, url: str, checksum: str, traces: list[Trace], problems: Problems) -> None:
         """Remember traces, and forget those not used for longest."""
         limit = config.get_bytes("cache-bytes")
         with self._lock:
@@ -77,7 +72,6 @@ class Reader:
             size = sum(_size(kept) for kept, _ in self._kept.values())
             while size > limit and len(self._kept) > 1:
                 size -= _size(self._kept.popitem(last=False)[1][0])
-        return traces, problems
 
     def clear(self) -> None:
         """Forget everything."""
@@ -86,7 +80,7 @@ class Reader:
 
 
 def _size(traces: list[Trace]) -> int:
-    return sum(trace.data.nbytes for trace in traces if trace.data is not None)
+    return sum(trace.data.nbytes for trace in traces if isinstance(trace.data, np.ndarray))
 
 
 #: One for each process, shared by its threads.

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import google_crc32c
 import numba
 import numpy as np
 import zarr
+from dask.system import CPU_COUNT
 from zarr.abc.store import RangeByteRequest, SuffixByteRequest
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from ..conventions import FLOAT32_EXACT, INT_FILL
 from ..errors import StoreError
+from .chunk_files import ChunkFiles
 from .codecs import chunk_codec
 from .urls import damage
 
@@ -26,6 +32,9 @@ _EMPTY = 2**64 - 1
 _GAP = 3
 
 Range = tuple[int, int]
+Place = tuple[int, ...]
+#: A shard, and the first byte and the end; the last bytes where the first is negative.
+Request = tuple[Place, int, int | None]
 
 
 class Samples:
@@ -37,8 +46,8 @@ class Samples:
     times as long for a short window of many channels.
     """
 
-    def __init__(self, array: zarr.Array[Any]):
-        self.array = array
+    def __init__(self, array: zarr.Array[Any], files: ChunkFiles | None = None):
+        self.array, self.files = array, files
         self.shape, self.ndim = array.shape, array.ndim
         self.dtype = array.dtype
         self.fill: int | None = None
@@ -48,7 +57,9 @@ class Samples:
             self.dtype = np.dtype("float32" if max(-low, high) <= FLOAT32_EXACT else "float64")
             self.fill = INT_FILL[array.dtype.name]
         self.codec = chunk_codec(array)
-        self._indexes: dict[tuple[int, ...], np.ndarray | None] = {}
+        shape = array.shards or array.chunks
+        self._counts = tuple(s // c for s, c in zip(shape, array.chunks, strict=True))
+        self._indexes: dict[Place, np.ndarray | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_indexes": {}}
@@ -80,68 +91,104 @@ class Samples:
         return region
 
     def _read(self, region: list[Range]) -> np.ndarray:
+        shards: dict[Place, list[Place]] = defaultdict(list)
+        for place in _covered(region, self.array.chunks):
+            home = tuple(i // n for i, n in zip(place, self._counts, strict=True))
+            shards[home].append(place)
         values = np.full([high - low for low, high in region], np.nan, self.dtype)
-        chunks = list(_covered(region, self.array.chunks))
-        for place, content in self._fetch(chunks):
-            assert self.codec is not None
-            chunk = self.codec.decode(content)
-            inside, outside = [], []
-            for number, size, (low, high) in zip(place, self.codec.shape, region, strict=True):
-                first, last = max(number * size, low), min((number + 1) * size, high)
-                inside.append(slice(first - number * size, last - number * size))
-                outside.append(slice(first - low, last - low))
-            part, target = chunk[tuple(inside)], values[tuple(outside)]
-            if self.fill is None:
-                target[...] = part
-            else:
-                for row in np.ndindex(target.shape[:-1]):
-                    _widen(part[row], target[row], self.fill)
+
+        def read(some: Sequence[Place]) -> None:
+            for place, content in self._fetch({home: shards[home] for home in some}):
+                self._put(place, content, region, values)
+
+        # Requests to a server are best made all at once; files are read by several threads.
+        homes = [*shards]
+        if self.files is None or len(homes) < 2:
+            read(homes)
+        else:
+            list(_pool().map(read, itertools.batched(homes, 1)))
         return values
 
-    def _fetch(self, chunks: list[tuple[int, ...]]) -> list[tuple[tuple[int, ...], bytes]]:
-        """The bytes of the chunks that exist."""
+    def _put(self, place: Place, content: bytes, region: list[Range], values: np.ndarray) -> None:
+        """Decode a chunk, as far as it lies in a region."""
+        assert self.codec is not None
+        inside, outside = [], []
+        for number, size, (low, high) in zip(place, self.codec.shape, region, strict=True):
+            first, last = max(number * size, low), min((number + 1) * size, high)
+            inside.append(slice(first - number * size, last - number * size))
+            outside.append(slice(first - low, last - low))
+        if self.codec.size == self.codec.shape[-1]:  # of one row: only what is asked for
+            part = self.codec.decode(content, inside[-1].start, inside[-1].stop)
+            part = part.reshape([1] * (self.ndim - 1) + [part.size])
+        else:
+            part = self.codec.decode(content).reshape(self.codec.shape)[tuple(inside)]
+        target = values[tuple(outside)]
+        if self.fill is None:
+            target[...] = part
+        else:
+            for row in np.ndindex(target.shape[:-1]):
+                _widen(part[row], target[row], self.fill)
+
+    def _fetch(self, shards: dict[Place, list[Place]]) -> Iterator[tuple[Place, bytes]]:
+        """The bytes of the chunks that exist, of those in each shard."""
         known = self._indexes
-        shape = self.array.shards or self.array.chunks
-        counts = tuple(s // c for s, c in zip(shape, self.array.chunks, strict=True))
-        homes = [tuple(i // n for i, n in zip(place, counts, strict=True)) for place in chunks]
-        missing = list(dict.fromkeys(home for home in homes if home not in known))
+        missing = [home for home in shards if home not in known]
         if len(known) + len(missing) > _MOST_INDEXES:
             known = self._indexes = {}  # anew, since another thread may be reading the old ones
-            missing = list(dict.fromkeys(homes))
+            missing = list(shards)
         if missing:
-            size = 16 * int(np.prod(counts)) + 4
-            tails = sync(self._get([(home, SuffixByteRequest(size)) for home in missing]))
+            size = 16 * int(np.prod(self._counts)) + 4
+            tails = self._get([(home, -size, None) for home in missing])
             for home, tail in zip(missing, tails, strict=True):
-                known[home] = None if tail is None else _index(tail, counts)
-        wanted: dict[tuple[int, ...], list[tuple[int, int, tuple[int, ...]]]] = {}
-        for place, home in zip(chunks, homes, strict=True):
+                known[home] = None if tail is None else _index(tail, self._counts)
+        runs = []
+        for home, places in shards.items():
             index = known[home]
             if index is not None:
-                inside = tuple(i % n for i, n in zip(place, counts, strict=True))
-                offset, length = (int(n) for n in index[inside])
-                if offset != _EMPTY:
-                    wanted.setdefault(home, []).append((offset, offset + length, place))
-        runs = [(home, run) for home, pieces in wanted.items() for run in _together(pieces)]
-        requests = [(home, RangeByteRequest(run[0][0], run[-1][1])) for home, run in runs]
-        contents = sync(self._get(requests)) if requests else []
-        return [
-            (place, content[begin - run[0][0] : end - run[0][0]])
-            for (_, run), content in zip(runs, contents, strict=True)
-            for begin, end, place in run
-        ]
+                pieces = []
+                for place in places:
+                    inside = tuple(i % n for i, n in zip(place, self._counts, strict=True))
+                    offset, length = index[inside].tolist()
+                    if offset != _EMPTY:
+                        pieces.append((offset, offset + length, place))
+                runs += [(home, run) for run in _together(pieces)]
+        contents = self._get([(home, run[0][0], run[-1][1]) for home, run in runs])
+        for (_, run), content in zip(runs, contents, strict=True):
+            for begin, end, place in run:
+                yield place, content[begin - run[0][0] : end - run[0][0]]
 
-    async def _get(self, requests: list[tuple[tuple[int, ...], Any]]) -> list[Any]:
-        """Byte ranges of shards, all at once."""
+    def _get(self, requests: list[Request]) -> list[Any]:
+        """Byte ranges of shards: from local files, the others all at once."""
+        found: list[bytes | None] = [None] * len(requests)
+        if self.files is not None:
+            found = [self.files.read(*request) for request in requests]
+        others = [i for i, content in enumerate(found) if content is None]
+        if others:
+            contents = sync(self._get_all([requests[i] for i in others]))
+            for i, content in zip(others, contents, strict=True):
+                found[i] = content
+        return found
+
+    async def _get_all(self, requests: list[Request]) -> list[bytes | None]:
         kind = default_buffer_prototype()
         path, encode = self.array.path, self.array.metadata.encode_chunk_key
         with damage(path):
             found = await asyncio.gather(
                 *(
-                    self.array.store.get(f"{path}/{encode(home)}", kind, byte_range)
-                    for home, byte_range in requests
+                    self.array.store.get(
+                        f"{path}/{encode(home)}",
+                        kind,
+                        SuffixByteRequest(-begin) if end is None else RangeByteRequest(begin, end),
+                    )
+                    for home, begin, end in requests
                 )
             )
         return [None if content is None else content.to_bytes() for content in found]
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(CPU_COUNT, "ces-samples")
 
 
 def _covered(region: list[Range], chunk: tuple[int, ...]) -> Any:

@@ -164,6 +164,7 @@ def _look_at(file: SourceFile) -> tuple[Origin | None, list[tuple[Trace, str]], 
             assert trace.dtype is not None
             dtype = np.dtype(trace.dtype)
             try:
+                assert trace.data is None or isinstance(trace.data, np.ndarray)
                 stored = str(stored_dtype(dtype, trace.data))
             except FormatError as error:
                 note(trace.id, f"rejected: {error}")

@@ -2,42 +2,63 @@
 
 from __future__ import annotations
 
-import itertools
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import google_crc32c
-import numba
 import numpy as np
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from ..conventions import INT_FILL
-from .codecs import ChunkCodec, chunk_codec
+from .codecs import chunk_codec
 from .memory import scratch
 
 _EMPTY = np.uint64(2**64 - 1)
 
 
-class Grid:
-    """Samples of a shard by station, component and time, and which of them are there.
+class Row:
+    """Samples of one station and component of a shard, chunk by chunk along time.
 
-    The memory is that of the last grid of this thread: to be touched first is what costs most.
+    A chunk is compressed as soon as it is full; where a later trace overlaps it, it is compared
+    with what that decodes to.  So there is never more than a few chunks of a row in memory.
+
+    Parameters
+    ----------
+    length
+        Samples of a chunk.
+    dtype
+        Of the array.
+    encode, decode
+        From samples to what is kept of a full chunk, and back.
     """
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype):
-        self.shape, self.dtype = shape[-3:], dtype
+    def __init__(
+        self,
+        length: int,
+        dtype: np.dtype,
+        encode: Callable[[np.ndarray], Any],
+        decode: Callable[[Any], np.ndarray],
+    ):
+        self.length, self.dtype = length, dtype
         self.fill = fill_value(dtype)
-        size = int(np.prod(self.shape, dtype="int64"))
-        self.samples = scratch("grid", size, dtype).reshape(self.shape)
-        self.taken = scratch("taken", size, np.dtype(bool)).reshape(self.shape)
-        self.taken[...] = False
-        self._low, self._high = np.inf, -np.inf
+        self.limits = (np.inf, -np.inf)
+        self._encode, self._decode = encode, decode
+        self._full: dict[int, Any] = {}
+        self._open: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-    def put(
-        self, row: tuple[int, int], at: int, values: np.ndarray
-    ) -> tuple[bool, tuple[int, int] | None]:
-        """Put values where nothing is yet.
+    def cut(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
+        """The part of a span in each chunk."""
+        while begin < end:
+            border = min((begin // self.length + 1) * self.length, end)
+            yield begin, border
+            begin = border
+
+    def put(self, at: int, values: np.ndarray) -> tuple[bool, tuple[int, int] | None]:
+        """Put values of one chunk where nothing is yet.
 
         Returns
         -------
@@ -47,86 +68,150 @@ class Grid:
             From the first to the last that has not, since another value is there, or since it is
             the one that means a gap.
         """
-        end = at + len(values)
-        held, taken = self.samples[row][at:end], self.taken[row][at:end]
-        new = not taken.any()
-        low, high = _copy(values, held) if new else _limits(values)
-        wrong = values == self.fill if low == self.fill else None
-        fresh = new
-        if not new:
-            there = taken.copy()
-            bits = f"u{held.dtype.itemsize}"  # so that -0.0 is not 0.0, and NaN is NaN
-            unlike = there & (held.view(bits) != np.ascontiguousarray(values).view(bits))
-            wrong = unlike if wrong is None else unlike | wrong
-            held[~there] = values[~there]
-            fresh = not there.all()
-        if wrong is not None:
-            low, high = _limits(held[held != self.fill])
-        self._low, self._high = min(self._low, low), max(self._high, high)
-        taken[:] = True
-        if wrong is None or not wrong.any():
-            return fresh, None
-        where = np.flatnonzero(wrong)
-        return fresh, (int(where[0]), int(where[-1]) + 1)
+        number, values = at // self.length, np.ascontiguousarray(values)
+        limits, fresh, differs = _limits(values), True, np.empty(0, int)
+        whole = len(values) == self.length and limits[0] != self.fill
+        if whole and number not in self._full and number not in self._open:
+            self._full[number] = self._encode(values)
+        else:
+            fresh, differs, limits = self._merge(number, at % self.length, values)
+        self.limits = min(self.limits[0], limits[0]), max(self.limits[1], limits[1])
+        return fresh, (int(differs[0]), int(differs[-1]) + 1) if differs.size else None
 
-    def finish(self) -> tuple[float, float] | None:
-        """Mark what is not there as gaps; least and greatest sample, if there is any."""
-        for row in np.ndindex(self.shape[:2]):
-            taken = self.taken[row]
-            if not taken.any():
-                self.samples[row] = self.fill
-            elif not taken.all():
-                self.samples[row][~taken] = self.fill
-        return (self._low, self._high) if self._low <= self._high else None
+    def chunks(self) -> dict[int, Any]:
+        """What is kept of every chunk with samples, by its number."""
+        for number, (samples, taken) in self._open.items():
+            samples[~taken] = self.fill
+            self._full[number] = self._encode(samples)
+        self._open = {}
+        return self._full
+
+    def _merge(
+        self, number: int, at: int, values: np.ndarray
+    ) -> tuple[bool, np.ndarray, tuple[float, float]]:
+        """Put values into a chunk that holds some already, or that they do not fill.
+
+        Returns whether any is new, which have no place, and the limits of what is there now.
+        """
+        if number in self._full:
+            samples, taken = self._decode(self._full[number]), np.ones(self.length, bool)
+        else:
+            if number not in self._open:
+                self._open[number] = np.empty(self.length, self.dtype), np.zeros(self.length, bool)
+            samples, taken = self._open[number]
+        held, there = samples[at : at + len(values)], taken[at : at + len(values)]
+        bits = f"u{self.dtype.itemsize}"  # so that -0.0 is not 0.0, and NaN is NaN
+        wrong = there & (held.view(bits) != values.view(bits)) | (values == self.fill)
+        fresh = not there.all()
+        if fresh:
+            np.copyto(held, values, where=~there)
+            there[:] = True
+        limits = _limits(held[held != self.fill])
+        if fresh and taken.all():
+            self._full[number] = self._encode(self._open.pop(number)[0])
+        return fresh, np.flatnonzero(wrong), limits
 
 
-def put_shard(array: zarr.Array[Any], place: tuple[int, ...], grid: Grid) -> None:
-    """Write a grid as the shard of an array that has this place."""
-    codec = chunk_codec(array)
-    if codec is None:  # codecs of others: Zarr knows them
-        shape = array.shards or array.chunks
-        region = tuple(
-            slice(i * n, min((i + 1) * n, length))
-            for i, n, length in zip(place, shape, array.shape, strict=True)
+class Shard:
+    """The rows of one shard of an array, and its bytes as far as chunks are full."""
+
+    def __init__(self, array: zarr.Array[Any]):
+        self.array, self.codec = array, chunk_codec(array)
+        self.shape = (array.shards or array.chunks)[-3:]
+        self.chunk = array.chunks[-3:]
+        self.counts = tuple(n // c for n, c in zip(self.shape, self.chunk, strict=True))
+        self._rows: dict[tuple[int, int], Row] = {}
+        self._content, self._end = np.empty(0, "uint8"), 0
+
+    def row(self, station: int, component: int) -> Row:
+        """The samples of a station and component, by their places in the shard."""
+        if (station, component) not in self._rows:
+            alone = self.codec is not None and self.codec.size == self.chunk[-1]
+            codec = (self._encode, self._decode) if alone else (np.copy, np.asarray)
+            self._rows[station, component] = Row(self.chunk[-1], self.array.dtype, *codec)
+        return self._rows[station, component]
+
+    def limits(self) -> tuple[float, float] | None:
+        """Least and greatest sample, if there is any."""
+        low = min((row.limits[0] for row in self._rows.values()), default=np.inf)
+        high = max((row.limits[1] for row in self._rows.values()), default=-np.inf)
+        return (low, high) if low <= high else None
+
+    def write(self, place: tuple[int, ...]) -> None:
+        """Write it as the shard of the array that has this place; nothing is left here."""
+        kept = {
+            (*row, number): content
+            for row, held in self._rows.items()
+            for number, content in held.chunks().items()
+        }
+        self._rows.clear()  # they hold this shard, which would hold its memory
+        array = self.array
+        if self.codec is None:  # codecs of others: Zarr knows them
+            region = tuple(
+                slice(i * n, min((i + 1) * n, length))
+                for i, n, length in zip(
+                    place, array.shards or array.chunks, array.shape, strict=True
+                )
+            )
+            inside = tuple(slice(0, part.stop - part.start) for part in region)
+            whole = self._blocks(kept, self.shape)[0, 0, 0]
+            array[region] = whole.reshape([1] * (array.ndim - 3) + list(self.shape))[inside]
+            return
+        if self.codec.size > self.chunk[-1]:
+            blocks = self._blocks(kept, self.chunk)
+            kept = {number: self._encode(block) for number, block in blocks.items()}
+        path = f"{array.path}/{array.metadata.encode_chunk_key(place)}"
+        if kept:
+            content = default_buffer_prototype().buffer.from_array_like(self._joined(kept))
+            sync(array.store.set(path, content))
+        else:
+            sync(array.store.delete(path))
+
+    def _encode(self, chunk: np.ndarray) -> np.ndarray:
+        assert self.codec is not None
+        most = self.codec.most
+        if self._end + most > self._content.size:  # mostly all of a shard fits into the first
+            wanted = math.prod(self.counts) * most
+            self._content, self._end = scratch("chunks", wanted, np.dtype("u1")), 0
+        begin = self._end
+        self._end += self.codec.encode(chunk, self._content[begin:])
+        return self._content[begin : self._end]
+
+    def _decode(self, content: np.ndarray) -> np.ndarray:
+        assert self.codec is not None
+        return self.codec.decode(content.tobytes())
+
+    def _blocks(
+        self, kept: dict[tuple[int, int, int], np.ndarray], shape: tuple[int, ...]
+    ) -> dict[tuple[int, int, int], np.ndarray]:
+        """Chunks of single rows put together to blocks of several."""
+        fill, length = fill_value(self.array.dtype), self.chunk[-1]
+        blocks: dict[tuple[int, int, int], np.ndarray] = defaultdict(
+            lambda: np.full(shape, fill, self.array.dtype)
         )
-        inside = tuple(slice(0, part.stop - part.start) for part in region)
-        array[region] = grid.samples.reshape(shape)[inside]
-        return
-    path = f"{array.path}/{array.metadata.encode_chunk_key(place)}"
-    content = _encoded(grid, codec)
-    if content is None:
-        sync(array.store.delete(path))
-    else:
-        # Of its own, since Icechunk keeps small objects, and all in memory, without a copy.
-        own = default_buffer_prototype().buffer.from_bytes(content.tobytes())
-        sync(array.store.set(path, own))
+        for (station, component, number), samples in kept.items():
+            at = number * length
+            home = station // shape[0], component // shape[1], at // shape[2]
+            row = blocks[home][station % shape[0], component % shape[1]]
+            row[at % shape[2] : at % shape[2] + length] = samples
+        return blocks
 
+    def _joined(self, chunks: dict[tuple[int, int, int], np.ndarray]) -> np.ndarray:
+        """Chunks one after the other, then their offsets and sizes, then a checksum of these.
 
-def _encoded(grid: Grid, codec: ChunkCodec) -> np.ndarray | None:
-    """Chunks one after the other, then their offsets and sizes, then a checksum of these.
-
-    All components of a time lie together, so that a window of them is one range of bytes.
-    """
-    chunk = codec.shape[-3:]
-    counts = tuple(n // c for n, c in zip(grid.shape, chunk, strict=True))
-    index = np.full((*counts, 2), _EMPTY, "<u8")
-    # A codec adds a few bytes at most to what it cannot compress.
-    content = scratch("shard", 2 * grid.samples.nbytes + 4096, np.dtype("uint8"))
-    end = 0
-    for time, station, component in itertools.product(*map(range, (counts[-1], *counts[:-1]))):
-        place = station, component, time
-        region = tuple(slice(i * c, (i + 1) * c) for i, c in zip(place, chunk, strict=True))
-        if grid.taken[region].any():
-            part = codec.encode(np.ascontiguousarray(grid.samples[region]))
-            content[end : end + len(part)] = np.frombuffer(part, "uint8")
-            index[place] = end, len(part)
-            end += len(part)
-    if not end:
-        return None
-    table = index.tobytes()
-    tail = table + google_crc32c.value(table).to_bytes(4, "little")
-    content[end : end + len(tail)] = np.frombuffer(tail, "uint8")
-    return content[: end + len(tail)]
+        All components of a time lie together, so that a window of them is one range of bytes.
+        """
+        index = np.full((*self.counts, 2), _EMPTY, "<u8")
+        end = 0
+        order = sorted(chunks, key=lambda place: (place[2], *place[:2]))
+        for place in order:
+            index[place] = end, len(chunks[place])
+            end += len(chunks[place])
+        table = index.tobytes()
+        tail = table + google_crc32c.value(table).to_bytes(4, "little")
+        out = scratch("shard", end + len(tail), np.dtype("u1"))
+        np.concatenate([*(chunks[place] for place in order), np.frombuffer(tail, "u1")], out=out)
+        return out
 
 
 def fill_value(dtype: np.dtype) -> int | float:
@@ -139,23 +224,3 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
     return (values.min().item(), values.max().item()) if values.size else (np.inf, -np.inf)
-
-
-def _copy(values: np.ndarray, held: np.ndarray) -> tuple[float, float]:
-    """Copy, and least and greatest finite value."""
-    if values.dtype.kind == "f":
-        held[:] = values
-        return _limits(values)
-    return _copy_whole(values, held)
-
-
-@numba.njit(nogil=True, cache=True)
-def _copy_whole(values: np.ndarray, held: np.ndarray) -> tuple:  # pragma: no cover
-    """The same for whole numbers, in one pass over memory."""
-    low = high = values[0]
-    for i in range(values.size):
-        value = values[i]
-        held[i] = value
-        low = min(low, value)
-        high = max(high, value)
-    return low, high

@@ -16,7 +16,6 @@ import math
 import posixpath
 import re
 import uuid
-from collections import Counter
 from typing import Any
 
 import fsspec
@@ -24,7 +23,7 @@ import icechunk
 import numpy as np
 import zarr
 
-from ..errors import FormatError, StoreError
+from ..errors import DamageError, FormatError, StoreError
 from ..sources.base import SourceFile, Trace
 from . import partition as shards
 from . import repo
@@ -67,14 +66,12 @@ class Work:
         partitions: list[Partition],
     ) -> None:
         """Write down all partitions; ``files`` are (url, name, sha256, stamp) by number."""
-        uses = Counter(piece.file for part in partitions for piece in part.pieces)
         for number in range(math.ceil(len(partitions) / _BUNDLE)):
             bundle = partitions[number * _BUNDLE : (number + 1) * _BUNDLE]
             read = {piece.file for part in bundle for piece in part.pieces if piece.file >= 0}
             facts = {
                 "partitions": [part.to_json() for part in bundle],
                 "files": {str(file): files[file] for file in sorted(read)},
-                "once": [file for file in sorted(read) if uses[file] == 1],
             }
             self._put(f"partitions/{number:06d}.json", json.dumps(facts).encode())
         state = {"base": base, "draft": draft, "partitions": len(partitions),
@@ -221,17 +218,19 @@ def run_partition(work: Work, number: int) -> int:
         assert before is not None
         return _spills(work, state["base"], part.path).get(row, [])
 
-    def fetch(file: int) -> tuple[list[Trace], list[tuple[str, str]]]:
+    def fetch(file: int, piecewise: bool) -> tuple[list[Trace], list[tuple[str, str]]]:
         url, name, checksum, stamp = bundle["files"][str(file)]
-        once = file in bundle["once"]
         try:
-            return READER.read(SourceFile(url, None, name), checksum, stamp, once)
+            return READER.read(SourceFile(url, None, name, piecewise=piecewise), checksum, stamp)
         except FormatError as error:
             return [], [("", f"rejected: {error}")]
 
     with storage_fault(work.address):
         group = zarr.open_group(fork.store, mode="r+", zarr_format=3, path=part.path)
-        written = shards.write(part, group, old, spilled, fetch)
+        try:
+            written = shards.write(part, group, old, spilled, lambda file: fetch(file, True))
+        except DamageError:  # only whole files can be sorted out
+            written = shards.write(part, group, old, spilled, lambda file: fetch(file, False))
     work.put_result(number, state["draft"], written, fork)
     return number
 

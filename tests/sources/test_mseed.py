@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pangeo_ces.errors import FormatError
+from pangeo_ces.errors import DamageError, FormatError
 from pangeo_ces.sources import SourceFile, Trace, source_for
 from pangeo_ces.sources.mseed import SOURCE
 from pangeo_ces.sources.mseed_checksum import checksum
@@ -494,3 +494,55 @@ def test_a_megabyte_of_anything_takes_no_time(junk):
         with contextlib.suppress(FormatError):
             read(content, samples)
     assert time.perf_counter() - begin < 2
+
+
+def _lazy(content):
+    """The only trace of a file, whole, and as samples that are decoded when asked for."""
+    whole, pieces = SourceFile("", content, "a.mseed"), SourceFile("", content, "a.mseed")
+    pieces.piecewise = True
+    (trace,) = SOURCE.read(whole, samples=True, report=print)
+    (other,) = SOURCE.read(pieces, samples=True, report=print)
+    return trace.data, other.data
+
+
+@pytest.mark.parametrize("encoding", ["STEIM1", "STEIM2", "INT32", "INT16"])
+@given(st.tuples(*[st.integers(0, 5000)] * 2).map(sorted))
+@settings(max_examples=25, deadline=None)
+def test_samples_decoded_in_parts_are_those_of_the_whole(encoding, limits):
+    first, last = limits
+    values = np.random.default_rng(1).integers(-3000, 3000, 5000).astype("i4")
+    stream = io.BytesIO()
+    header = {"station": "A", "channel": "HHZ"}
+    dtype = "i2" if encoding == "INT16" else "i4"
+    trace = obspy.Trace(values.astype(dtype), header)
+    trace.write(stream, format="MSEED", encoding=encoding, reclen=512)
+    whole, pieces = _lazy(stream.getvalue())
+    assert not isinstance(pieces, np.ndarray)
+    assert (len(pieces), pieces.dtype) == (len(whole), whole.dtype)
+    np.testing.assert_array_equal(pieces[first:last], whole[first:last])
+
+
+def test_a_damaged_record_is_told_when_its_samples_are_asked_for():
+    values = np.random.default_rng(1).integers(-3000, 3000, 5000).astype("i4")
+    stream = io.BytesIO()
+    obspy.Trace(values, {"station": "A", "channel": "HHZ"}).write(
+        stream, format="MSEED", encoding="STEIM1", reclen=512
+    )
+    content = bytearray(stream.getvalue())
+    content[5 * 512 + 300] ^= 64
+    pieces = SourceFile("", bytes(content), "a.mseed")
+    pieces.piecewise = True
+    (trace,) = SOURCE.read(pieces, samples=True, report=print)
+    assert len(trace.data) == 5000
+    np.testing.assert_array_equal(trace.data[:1000], values[:1000])
+    with pytest.raises(DamageError, match="record"):
+        trace.data[:]
+
+
+def test_floats_are_decoded_at_once_since_those_that_are_no_number_are_told():
+    stream = io.BytesIO()
+    obspy.Trace(np.array([1, np.nan, 3], "f4"), {"station": "A", "channel": "HHZ"}).write(
+        stream, format="MSEED"
+    )
+    _, pieces = _lazy(stream.getvalue())
+    assert isinstance(pieces, np.ndarray)

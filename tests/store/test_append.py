@@ -6,7 +6,6 @@ import itertools
 from fractions import Fraction
 
 import numpy as np
-import obspy
 import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
@@ -21,35 +20,6 @@ from pangeo_ces.store.traces import read_traces, segment_table
 from pangeo_ces.store.work import run_partition
 
 DAY = 86_400
-START = obspy.UTCDateTime("2020-02-28")
-
-
-@pytest.fixture
-def day(tmp_path):
-    """``day(number, station, component)`` writes a day of a sample a second."""
-
-    def write(number, station="A", component="Z", seconds=DAY, first=0, seed=None, name=None):
-        random = np.random.default_rng(seed if seed is not None else [number + 10, first])
-        values = random.integers(-9999, 9999, seconds, "int32")
-        header = {"network": "XX", "station": station, "channel": f"LH{component}",
-                  "starttime": START + number * DAY + first}  # fmt: skip
-        path = tmp_path / "in" / (name or f"{station}.{component}.{number}.{first}.mseed")
-        path.parent.mkdir(exist_ok=True)
-        obspy.Trace(values, header).write(str(path), format="MSEED")
-        return path
-
-    return write
-
-
-@pytest.fixture
-def places(tmp_path, stations):
-    inventory = obspy.read_inventory(stations)
-    for station in inventory[0]:
-        for channel in station:
-            channel.code = f"LH{channel.code[-1]}"
-    path = tmp_path / "places.xml"
-    inventory.write(str(path), format="STATIONXML")
-    return str(path)
 
 
 def convert(paths, store, places):

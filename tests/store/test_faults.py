@@ -4,6 +4,7 @@ the same bytes as one that nothing happened to."""
 from __future__ import annotations
 
 import contextlib
+import io
 import multiprocessing
 import os
 import random
@@ -267,3 +268,22 @@ def test_garbage_of_a_killed_run_goes_and_tagged_versions_stay(days, tmp_path, r
     assert (digest(f"{store}@paper"), digest(f"{store}@3")) == (usual[0], usual[2])
     with pytest.raises(StoreError, match="no version 2"):
         ces.open_store(f"{store}@2")
+
+
+def test_damage_that_only_decoding_finds(tmp_path, day, places):
+    """Samples are decoded as they are stored; the file is then sorted out as a whole."""
+    good, bad = day(0), day(1)
+    content = bytearray(bad.read_bytes())
+    content[30 * 4096 + 2000] ^= 64  # a difference of the 31st record
+    bad.write_bytes(content)
+    report = ces.convert([good, bad], tmp_path / "s", stations=places)
+    (row,) = [row for row in report.rows if "record at byte" in row.reason]
+    assert row.reason.startswith(f"record at byte {30 * 4096}:")
+    counts = ces.open_store(tmp_path / "s")["continuous/1Hz"]["counts"][0, 0].values
+    left = obspy.read(bad)  # ObsPy decodes all the same
+    record = obspy.read(io.BytesIO(bytes(content[30 * 4096 : 31 * 4096])))[0]
+    begin = round(record.stats.starttime - obspy.read(good)[0].stats.starttime)
+    gap = np.isnan(counts)
+    np.testing.assert_array_equal(np.flatnonzero(gap), begin + np.arange(len(record)))
+    whole = np.concatenate([obspy.read(good)[0].data, left[0].data])
+    np.testing.assert_array_equal(counts[~gap], whole[: counts.size][~gap])

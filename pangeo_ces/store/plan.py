@@ -249,9 +249,9 @@ def describe(node: Node, partitions: int, largest: int) -> dict[str, Any]:
 def peak_memory(shard: int, largest: int) -> int:
     """Bytes a worker needs for a shard of so many raw bytes from files of at most ``largest``.
 
-    The grid, a mask of a quarter of it, and the shard as it is encoded, at worst not smaller than
-    the grid; a file, and its samples, which Steim packs at most seven into four bytes; the decoded
-    files that are kept; and the interpreter with its libraries.
+    The shard as it is encoded, twice, at worst not smaller than its samples, and a mask where few
+    of them are known; a file, and its samples, which Steim packs at most seven into four bytes; the
+    decoded files that are kept; and the interpreter with its libraries.
     """
     kept = config.get_bytes("cache-bytes")
     return int(2.25 * shard + 8 * largest + kept + 300e6)

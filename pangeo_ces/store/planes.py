@@ -20,6 +20,7 @@ from numba.extending import intrinsic
 from numcodecs import zstd
 
 from .. import vectors
+from ..errors import StoreError
 from .memory import scratch
 
 #: Version 2 of Blosc, version 1 of zstd in it, bitshuffle, one block that is not split.
@@ -81,8 +82,9 @@ def is_planes(content: bytes, samples: int, dtype: np.dtype) -> bool:
 
 def decode(content: bytes, size: int, dtype: np.dtype, first: int, last: int) -> np.ndarray:
     """Samples ``first`` to ``last`` (exclusive) of a chunk of ``size`` that :func:`is_planes`."""
-    planes = scratch("planes", size * dtype.itemsize, np.dtype("u1"))
-    zstd.decompress(memoryview(content)[_START:], planes)
+    planes = np.frombuffer(zstd.decompress(memoryview(content)[_START:]), "u1")
+    if planes.size != size * dtype.itemsize:
+        raise StoreError("a chunk is not as long as it says: copy the store again")
     begin, end = first // 8 * 8, -(-last // 8) * 8
     bits = scratch("bits", end - begin, np.dtype(f"i{dtype.itemsize}"))
     from_planes(planes, begin, bits)

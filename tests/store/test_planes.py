@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numcodecs
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from pangeo_ces.errors import StoreError
 from pangeo_ces.store import planes
 from pangeo_ces.store.memory import scratch
 
@@ -96,6 +99,16 @@ def test_other_bytes_are_not_taken_for_planes():
     assert not planes.is_planes(other, 800, chunk.dtype)
     stored = bytes(numcodecs.Blosc("zstd", 0, numcodecs.Blosc.BITSHUFFLE).encode(chunk))
     assert not planes.is_planes(stored, 800, chunk.dtype)
+
+
+def test_a_chunk_that_is_too_short_is_an_error():
+    chunk = record(800, 5)
+    head, *_ = planes.encode(chunk)
+    rest = numcodecs.zstd.compress(chunk[:100], 1)
+    content = head[:12] + struct.pack("<III", 24 + len(rest), 20, len(rest)) + rest
+    assert planes.is_planes(content, 800, chunk.dtype)
+    with pytest.raises(StoreError, match="not as long"):
+        planes.decode(content, 800, chunk.dtype, 0, 800)
 
 
 def test_memory_is_used_again_only_when_nobody_holds_it():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,20 +47,19 @@ def picture(url: str) -> dict[str, bytes]:
     return found
 
 
-def kill(archive: str, url: str, after: float, pause: float) -> bool:
-    """Stage in a process that is killed; whether it was still at work."""
+def kill(archive: str, url: str, due: Callable[[], bool], pause: float) -> bool:
+    """Stage in a process that is killed when it is due; whether it was still at work."""
     process = subprocess.Popen(
         [sys.executable, SCRIPT, archive, url, str(pause)],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
-    try:
-        _, errors = process.communicate(timeout=after)
-        assert process.returncode == 0, errors.decode()
-        return False
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        return True
+    while process.poll() is None and not due():
+        time.sleep(0.005)
+    alive = process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    _, errors = process.communicate()
+    assert alive or process.returncode == 0, errors.decode()
+    return alive
 
 
 @pytest.mark.service
@@ -70,10 +70,24 @@ def test_killed_at_random_moments(steady, tmp_path, where, request):
         stage_fdsn(f"{base}/whole", proxy.url, **TWO_DAYS)
         whole, once = picture(f"{base}/whole"), len(proxy.requests)
         proxy.requests.clear()
-        dice, hits, after = random.Random(3), 0, 1.2
-        while hits < 3 and kill(f"{base}/killed", proxy.url, after, 0.15):
+        dice, hits = random.Random(3), 0
+
+        def some_time(requests: int, seconds: float) -> Callable[[], bool]:
+            """So long after so many further requests, whatever the machine's speed."""
+            wanted, moment = len(proxy.requests) + requests, [0.0]
+
+            def due() -> bool:
+                if not moment[0] and len(proxy.requests) >= wanted:
+                    moment[0] = time.monotonic() + seconds
+                return bool(moment[0]) and time.monotonic() >= moment[0]
+
+            return due
+
+        while hits < 3:
+            due = some_time(dice.randint(1, 4), dice.uniform(0, 0.1))
+            if not kill(f"{base}/killed", proxy.url, due, 0.15):
+                break
             hits += 1
-            after = dice.uniform(1.2, 2.4)
         if (
             not is_archive(f"{base}/killed") or not Archive(f"{base}/killed").stages()
         ):  # a kill may come when all is done

@@ -51,6 +51,14 @@ def sources(tree: xr.DataTree) -> dict[str, xr.Dataset]:
     return found
 
 
+def source(tree: xr.DataTree, path: str) -> xr.Dataset:
+    """One group of the product with values: ``observed``, ``synthetic/<model>``, …"""
+    found = sources(tree)
+    if path not in found:
+        raise ParameterError(f"no {path!r} in this product: use one of {', '.join(found)}")
+    return found[path]
+
+
 def models(found: dict[str, xr.Dataset]) -> list[str]:
     """Names of the models among the paths of `sources`."""
     names = [path.split("/", 1)[1] for path in found if "/" in path]

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import json
 import os
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -14,19 +15,25 @@ import numpy as np
 import xarray as xr
 from dask.diagnostics import ProgressBar
 
-from .. import __version__, compute
+from .. import __version__, compute, lineage
 from ..errors import InputError, ParameterError
 from ..products.peak_motion import COMBINATIONS
 from ..store.open import conversion_reports, open_store
 from ..store.write import write
 from ..views import (
+    plot_attenuation,
     plot_overlay,
     plot_rapid_assessment,
+    plot_response_spectra,
+    to_catalog,
     to_geojson,
+    to_station_list,
     to_table,
     write_figure,
     write_geojson,
     write_html_map,
+    write_quakeml,
+    write_station_list,
     write_table,
 )
 from ..views.files import write_bytes
@@ -35,6 +42,8 @@ from .rapid_assessment import PRESETS, Assessment, rapid_assessment
 
 #: Stations and events in the pictures: the nearest ones, and those with most values.
 _STATIONS_SHOWN, _EVENTS_SHOWN = 12, 5
+#: Frequency (Hz) up to which a record must go for its peak to be that of the ground.
+_TOP = {"pga": 15.0, "pgv": 5.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +87,9 @@ def run_rapid_assessment(
     Outcome
         ``files`` are ``map.png`` (and ``map_MODEL.png`` for further models), ``map.html``,
         ``waveforms.png``, ``stations.geojson``, ``stations.csv``, ``stations.parquet``,
-        ``peak_motion.zarr`` and ``report.json``.
+        ``peak_motion.zarr`` and ``report.json``; of records also ``amplitudes.xml`` (QuakeML),
+        ``shakemap/EVENT_dat.json`` (ShakeMap's station list), ``spectra.png`` and, for measures
+        that the filters leave whole, ``attenuation.png`` (and ``…_EVENT.png`` of further events).
     """
     if preset not in PRESETS:
         raise ParameterError(f"no preset {preset!r}: use one of {', '.join(PRESETS)}")
@@ -113,6 +124,8 @@ def run_rapid_assessment(
     write_html_map(target("map.html"), product, thumbnails)
     fit = fits[models[0]] if len(models) == 1 and models[0] in fits else None
     write_figure(plot_overlay(waveforms, fits=fit, events=events), target("waveforms.png"))
+    if "observed" in product.children:
+        _documents_of_records(product, events, target)
     write_geojson(to_geojson(product), target("stations.geojson"))
     table = to_table(product)
     for suffix in ("csv", "parquet"):
@@ -139,6 +152,46 @@ def _together(*parts: Any) -> tuple[Any, ...]:
             part.attrs = dict(root)
         results.append(part)
     return tuple(results)
+
+
+def _documents_of_records(
+    product: xr.DataTree, events: list[str], target: Callable[[str], str]
+) -> None:
+    """Station lists, amplitudes, spectra, and peaks beside a published model where it applies."""
+    write_quakeml(to_catalog(product), target("amplitudes.xml"))
+    records = product["observed"].to_dataset()
+    for event in map(str, records["event"].values):
+        stations = to_station_list(product, event=event)
+        if stations["features"]:
+            write_station_list(stations, target(f"shakemap/{event}_dat.json"))
+    measures = _full_band(records)
+    for number, event in enumerate(events):
+        ending = "" if number == 0 else f"_{event}"
+        if records.sizes.get("period", 0) > 1:
+            spectra = plot_response_spectra(records, event=event)
+            write_figure(spectra, target(f"spectra{ending}.png"))
+        one = records.sel(event=event)
+        known = np.isfinite(one["magnitude"]) and np.isfinite(one["epicentral_distance"]).any()
+        if measures and known:
+            figure = plot_attenuation(records, event=event, measures=measures)
+            write_figure(figure, target(f"attenuation{ending}.png"))
+
+
+def _full_band(records: xr.Dataset) -> list[str]:
+    """Measures that the filters left as published models have them: no more than four."""
+    low, high = 0.0, np.inf
+    for step in lineage.steps(records):
+        given = step["parameters"]
+        if step["operator"] in ("bandpass", "highpass", "lowpass"):
+            lower, upper = {"highpass": ("freq", ""), "lowpass": ("", "freq")}.get(
+                step["operator"], ("freqmin", "freqmax")
+            )
+            low, high = max(low, given.get(lower, 0)), min(high, given.get(upper, np.inf))
+        elif given.get("pre_filt"):
+            low, high = max(low, given["pre_filt"][1]), min(high, given["pre_filt"][2])
+    periods = records["period"].values.tolist() if "psa" in records else []
+    spectral = [f"psa_{t:g}s" for t in periods if t <= 10 and low <= 1 / t <= high]
+    return [n for n, top in _TOP.items() if n in records and high >= top][:2] + spectral[:2]
 
 
 def _events_shown(product: xr.DataTree) -> list[str]:

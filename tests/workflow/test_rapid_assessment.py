@@ -98,7 +98,10 @@ def test_unmatched_is_listed_not_dropped(outcome):
 def test_outputs(outcome):
     names = {path.rsplit("/", 1)[-1] for path in outcome.files}
     assert {"map.png", "map.html", "stations.geojson", "stations.csv", "peak_motion.zarr",
-            "report.json"} <= names  # fmt: skip
+            "report.json", "amplitudes.xml", "20030222T204104_dat.json",
+            "spectra.png"} <= names  # fmt: skip
+    # No peak of a record below 0.08 Hz is that of the ground.
+    assert not any(name.startswith("attenuation") for name in names)
     files = {path.rsplit("/", 1)[-1]: path for path in outcome.files}
     again = ces.open_store(files["peak_motion.zarr"])
     xr.testing.assert_equal(
@@ -227,3 +230,14 @@ def test_counts_and_physical_units_in_one_node(tmp_path, data):
         pga.sel(station="TW.ACC..HN"), pga.sel(station="TW.ESL..HN"), rtol=1e-4
     )
     assert outcome.report["counts"]["used"] == 6
+
+
+def test_peaks_of_the_whole_band_are_compared_with_a_published_model(store, tmp_path):
+    outcome = run_rapid_assessment(store, tmp_path, models=[], freqmin=0.05, periods=[1.0, 3.0])
+    names = {path.rsplit("/", 1)[-1] for path in outcome.files}
+    assert {"attenuation.png", "attenuation_20030222T204104.png"} <= names
+    again = run_rapid_assessment(
+        store, tmp_path / "low", models=[], freqmin=0.5, freqmax=2.0, periods=[0.3, 1.0]
+    )
+    names = {path.rsplit("/", 1)[-1] for path in again.files}
+    assert "attenuation.png" in names  # of the spectrum at 1 s alone

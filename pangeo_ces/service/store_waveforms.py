@@ -15,10 +15,11 @@ import zarr
 from ..conventions import INT_FILL, split_label
 from ..errors import StoreError
 from ..sources.base import nominal_rate
+from ..sources.mseed_write import records
 from ..store.open import COMPLETE
 from ..store.urls import array_of, group_of
 from .chunks import Chunks, ahead
-from .miniseed import encode, speakable
+from .miniseed import speakable
 from .timeline import HALF_MICROSECOND, Clip, Codes, Timeline
 
 NANO = 10**9
@@ -118,7 +119,7 @@ class StoreWaveforms:
         codes = self.timeline.channels[self.timeline.channel[piece.run]]
         quality = str(node.table["quality"][row])
         data = self._read(node, row, piece.first, piece.stop)
-        return encode(codes, start, nominal_rate(node.interval), quality, data)
+        return b"".join(records(codes, start, nominal_rate(node.interval), quality, data))
 
     def _read(self, node: _Node, row: int, first: int, stop: int) -> np.ndarray:
         """Samples of a trace as its file had them."""

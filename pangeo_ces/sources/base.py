@@ -39,12 +39,16 @@ class Site:
 class Lazy(Protocol):
     """Samples that are decoded when a slice of them is taken.
 
-    What comes may lie in memory that the next slice takes, and
     :class:`~pangeo_ces.errors.DamageError` is raised where it turns out to be damaged: reading
     the file with ``piecewise=False`` then tells what is left of it.
     """
 
     dtype: np.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that is held."""
+        ...
 
     def __len__(self) -> int: ...
 

@@ -17,6 +17,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..errors import DamageError, FormatError
+from ..memory import scratch
 from .archive import EARLIEST, LATEST, describe, peek, recognise, remark, unpack
 from .base import SourceFile, Trace, exact_interval
 from .mseed_records import ENCODING, FAULTS, YEAR, record_index
@@ -237,7 +238,11 @@ class Records:
         self.dtype = _KINDS[_KIND[rows["encoding"][0]]]
         self._buffer, self._rows = np.frombuffer(content, np.uint8), rows
         self._ends = np.cumsum(rows["samples"])
-        self._memory = np.empty(0, self.dtype)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that is held: the file and what is known of its records."""
+        return self._buffer.nbytes + self._rows.nbytes + self._ends.nbytes
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -249,9 +254,7 @@ class Records:
         first, last = np.searchsorted(self._ends, (begin, end - 1), "right")
         start = int(self._ends[first] - self._rows["samples"][first])
         size = int(self._ends[last]) - start
-        if self._memory.size < size:
-            self._memory = np.empty(size, self.dtype)
-        out = self._memory[:size]
+        out = scratch("records", size, self.dtype)
         members = np.arange(first, last + 1)
         if decode(self._buffer, self._rows, members, out.view(f"u{out.itemsize}")).any():
             raise DamageError("a record of this miniSEED file is damaged")

@@ -21,7 +21,7 @@ from numcodecs import zstd
 
 from .. import vectors
 from ..errors import StoreError
-from .memory import scratch
+from ..memory import scratch
 
 #: Version 2 of Blosc, version 1 of zstd in it, bitshuffle, one block that is not split.
 _VERSION, _FLAGS = b"\x02\x01", 0x04 | 0x10 | 0x80

@@ -24,7 +24,7 @@ class Reader:
         self._lock = threading.Lock()
 
     def read(
-        self, file: SourceFile, checksum: str, stamp: str = ""
+        self, file: SourceFile, checksum: str, stamp: str = "", once: bool = False
     ) -> tuple[list[Trace], Problems]:
         """Traces of a file and what is wrong with it, as it was when it had this checksum.
 
@@ -34,6 +34,8 @@ class Reader:
             A file and its SHA-256.
         stamp
             If that is still the file's, its bytes are not compared.
+        once
+            Nobody else needs it: it is not kept.
 
         Raises
         ------
@@ -42,7 +44,7 @@ class Reader:
         """
         key = (file.url, checksum)
         with self._lock:
-            if key in self._kept:
+            if key in self._kept and (file.piecewise or _is_whole(self._kept[key][0])):
                 self._kept.move_to_end(key)
                 return self._kept[key]
         problems: Problems = []
@@ -60,7 +62,7 @@ class Reader:
             raise FormatError(f"cannot be read: {error}") from error
         finally:
             file.forget()
-        if all(trace.data is None or isinstance(trace.data, np.ndarray) for trace in traces):
+        if not once:
             self.keep(file.url, checksum, traces, problems)
         return traces, problems
 
@@ -79,8 +81,12 @@ class Reader:
             self._kept.clear()
 
 
+def _is_whole(traces: list[Trace]) -> bool:
+    return all(trace.data is None or isinstance(trace.data, np.ndarray) for trace in traces)
+
+
 def _size(traces: list[Trace]) -> int:
-    return sum(trace.data.nbytes for trace in traces if isinstance(trace.data, np.ndarray))
+    return sum(trace.data.nbytes for trace in traces if trace.data is not None)
 
 
 #: One for each process, shared by its threads.

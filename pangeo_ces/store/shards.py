@@ -14,8 +14,8 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from ..conventions import INT_FILL
+from ..memory import scratch
 from .codecs import chunk_codec
-from .memory import scratch
 
 _EMPTY = np.uint64(2**64 - 1)
 

@@ -16,6 +16,7 @@ import math
 import posixpath
 import re
 import uuid
+from collections import Counter
 from typing import Any
 
 import fsspec
@@ -66,12 +67,14 @@ class Work:
         partitions: list[Partition],
     ) -> None:
         """Write down all partitions; ``files`` are (url, name, sha256, stamp) by number."""
+        uses = Counter(piece.file for part in partitions for piece in part.pieces)
         for number in range(math.ceil(len(partitions) / _BUNDLE)):
             bundle = partitions[number * _BUNDLE : (number + 1) * _BUNDLE]
             read = {piece.file for part in bundle for piece in part.pieces if piece.file >= 0}
             facts = {
                 "partitions": [part.to_json() for part in bundle],
                 "files": {str(file): files[file] for file in sorted(read)},
+                "once": [file for file in sorted(read) if uses[file] == 1],
             }
             self._put(f"partitions/{number:06d}.json", json.dumps(facts).encode())
         state = {"base": base, "draft": draft, "partitions": len(partitions),
@@ -220,8 +223,9 @@ def run_partition(work: Work, number: int) -> int:
 
     def fetch(file: int, piecewise: bool) -> tuple[list[Trace], list[tuple[str, str]]]:
         url, name, checksum, stamp = bundle["files"][str(file)]
+        source = SourceFile(url, None, name, piecewise=piecewise)
         try:
-            return READER.read(SourceFile(url, None, name, piecewise=piecewise), checksum, stamp)
+            return READER.read(source, checksum, stamp, once=file in bundle["once"])
         except FormatError as error:
             return [], [("", f"rejected: {error}")]
 

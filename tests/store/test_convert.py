@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+import dask
 import numpy as np
 import obspy
 import pytest
@@ -13,6 +14,7 @@ import zarr
 
 import pangeo_ces as ces
 from pangeo_ces.errors import InputError, ParameterError, StoreError
+from pangeo_ces.sources import SourceFile, mseed
 from pangeo_ces.store.report import Report
 from pangeo_ces.store.urls import root_group
 from pangeo_ces.testing import assert_conforms, assert_lazy
@@ -204,3 +206,26 @@ def test_file_that_is_no_store(tmp_path):
     zarr.open_group(tmp_path / "y.zarr", mode="w")
     with pytest.raises(StoreError, match="no CES store"):
         ces.open_store(tmp_path / "y.zarr")
+
+
+def test_a_long_file_is_read_once_and_decoded_in_parts(tmp_path, day, places, monkeypatch):
+    """A file of many shards: its bytes are kept, not its samples."""
+    path = day(0, seconds=5 * 86_400)
+    plan = ces.plan(path, stations=places)
+    for node in plan.nodes:
+        node["chunks"], node["shards"] = [1, 1, 3600], [1, 1, 86_400]
+    read, decoded = [], []
+    content, whole = SourceFile.content.fget, mseed._samples
+
+    def noted(self):
+        read.append(self._content is None)
+        return content(self)
+
+    monkeypatch.setattr(SourceFile, "content", property(noted))
+    monkeypatch.setattr(mseed, "_samples", lambda *args: (decoded.append(1), whole(*args))[1])
+    with dask.config.set(scheduler="synchronous"):
+        ces.convert(plan, tmp_path / "s")
+    assert sum(read) <= 2  # before the first partition, and in it
+    assert not decoded
+    counts = ces.open_store(tmp_path / "s")["continuous/1Hz"]["counts"][0, 0].values
+    np.testing.assert_array_equal(counts, obspy.read(path)[0].data)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from pangeo_ces.errors import StoreError
+from pangeo_ces.memory import scratch
 from pangeo_ces.store import planes
-from pangeo_ces.store.memory import scratch
 
 BLOSC = numcodecs.Blosc("zstd", 1, numcodecs.Blosc.BITSHUFFLE, 2 << 20)
 

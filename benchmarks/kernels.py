@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.signal import iirfilter
 
-from pangeo_ces.process import condition, response
+from pangeo_ces.process import condition, response_division
 from pangeo_ces.process import filter as filtering
 from pangeo_ces.products import peak_motion
 
@@ -26,7 +26,7 @@ class Kernels:
         filtering._sosfilt_runs(self.block, sos=self.sos, zerophase=False)
 
     def time_prefilter(self):
-        response._shape_runs(self.block, dt=0.02, pre_filt=(0.005, 0.01, 8.0, 10.0))
+        response_division.shape(self.block, dt=0.02, pre_filt=(0.005, 0.01, 8.0, 10.0))
 
     def time_peaks_and_three_periods(self):
         peak_motion._peaks_of_block(

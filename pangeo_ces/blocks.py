@@ -8,6 +8,7 @@ becomes one blockwise layer, which Dask fuses with its neighbours.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -52,11 +53,14 @@ def map_time(
         interval = float(timeaxis.sampling_interval(data))
         whole = data.sizes["time"]
         before, after = (min(int(np.ceil(seconds / interval)), whole) for seconds in overlap_s)
+        blocks = [_block_of(x, data) for x in channels]
+        shapes = tuple(block.ndim for block in blocks)
         return data.copy(
             data=da.map_overlap(
-                kernel,
+                functools.partial(_with_short_channels, kernel, shapes),
                 data.data,
-                *(_block_of(x, data) for x in channels),
+                # Dask aligns from the last axis, which these do not have.
+                *(block[(..., *[None] * (data.ndim - block.ndim))] for block in blocks),
                 depth=[{data.ndim - 1: (before, after)}, *({} for _ in channels)],
                 boundary="none",
                 dtype=dtype,
@@ -68,6 +72,14 @@ def map_time(
     return map_blocks(
         kernel, data, *channels, dims=tuple(map(str, data.dims)), dtype=dtype, **options
     )
+
+
+def _with_short_channels(
+    kernel: Kernel, dims: tuple[int, ...], block: np.ndarray, *channels: np.ndarray, **options: Any
+) -> np.ndarray:
+    """Call a kernel with the channel blocks in so many dimensions as they had."""
+    short = [x.reshape(x.shape[:ndim]) for x, ndim in zip(channels, dims, strict=True)]
+    return kernel(block, *short, **options)
 
 
 def map_blocks(

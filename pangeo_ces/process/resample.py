@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Literal
 
-import numba
 import numpy as np
 import xarray as xr
 
@@ -14,6 +14,7 @@ from ..conventions import QUANTITIES, quantity_of
 from ..errors import ParameterError
 from ..registry import operator
 from ..timeaxis import NANO, time_coords, time_index
+from ._interpolation import METHODS, at_positions
 from ._runs import records, runs
 from ._waveform import replace
 
@@ -25,9 +26,19 @@ def interpolate(
     sampling_rate: float,
     start: float | None = None,
     stop: float | None = None,
+    method: Literal[
+        "lanczos",
+        "weighted_average_slopes",
+        "linear",
+        "nearest",
+        "zero",
+        "slinear",
+        "quadratic",
+        "cubic",
+    ] = "lanczos",
     a: int = 20,
 ) -> xr.Dataset:
-    """Band-limited (Lanczos) interpolation onto an even axis, sub-sample starts included.
+    """Interpolation onto an even axis, band-limited or otherwise, sub-sample starts included.
 
     Going to a lower rate, low-pass below its Nyquist frequency before; nothing is filtered here.
 
@@ -40,18 +51,37 @@ def interpolate(
     start, stop
         First and last label wanted, in seconds after the origin time (event windows) or after the
         first sample (continuous data); the whole axis by default.
+    method
+        ``lanczos`` is band-limited; ``weighted_average_slopes`` (Wiggins 1976, as in SAC) has no
+        extrema between samples; ``linear``, ``nearest`` and ``zero`` (the sample before) look at
+        the neighbours, ``slinear``, ``quadratic`` and ``cubic`` are interpolating splines.  All
+        as in ``obspy.Trace.interpolate``.
     a
         Half width of the Lanczos kernel in samples of the old axis.
 
     Returns
     -------
     xr.Dataset
-        With ``time_offset`` zero; NaN outside a channel's samples.
-    """
+        With ``time_offset`` zero; NaN outside a channel's samples, and nothing interpolated over
+        a gap.
+
+    Raises
+    ------
+    ParameterError
+        For a rate, a label, a method or a width that cannot be.
+
+    Examples
+    --------
+    >>> ds = pangeo_ces.testing.synthetic_windows(sampling_rate=100.0)
+    >>> interpolate(ds, sampling_rate=50.0, method="linear", start=0.0, stop=1.0).sizes["time"]
+    51
+    """  # fmt: skip
     if not (math.isfinite(sampling_rate) and sampling_rate > 0):
         raise ParameterError(f"sampling rate {sampling_rate} Hz: give a positive number")
     if not all(label is None or math.isfinite(label) for label in (start, stop)):
         raise ParameterError(f"start {start} s, stop {stop} s: give finite numbers")
+    if method not in METHODS:
+        raise ParameterError(f"method {method!r}: use one of {', '.join(METHODS)}")
     if a < 1:
         raise ParameterError(f"a Lanczos half width of {a} samples: give at least 1")
     name = quantity_of(ds)
@@ -72,7 +102,7 @@ def interpolate(
         xr.DataArray(np.empty([data.sizes[d] for d in channel]), dims=channel)
     )
     values = map_blocks(
-        _lanczos_runs,
+        _runs_at,
         data,
         offset,
         dims=tuple(map(str, data.transpose(..., "time").dims)),
@@ -82,6 +112,7 @@ def interpolate(
         step=float(new / old),
         samples=samples,
         dt=float(old),
+        method=method,
         half_width=a,
     )
     if axis.origin is None:
@@ -96,36 +127,23 @@ def interpolate(
     return result
 
 
-def _lanczos_runs(block, offset, first, step, samples, dt, half_width):
+def _runs_at(block, offset, first, step, samples, dt, method, half_width):
     flat = records(block)
     result = np.full((len(flat), samples), np.nan, block.dtype)
     for row, shift in enumerate(offset.reshape(-1)):
+        # A sample labelled t was taken at t + time_offset.
+        zero = first - shift / dt
         for start, stop in runs(np.isnan(flat[row])):
-            # A sample labelled t was taken at t + time_offset.
-            _lanczos(flat[row], start, stop, first - shift / dt, step, half_width, result[row])
+            reach = _reached(zero, step, samples, start, stop)
+            result[row, reach] = at_positions(
+                flat[row, start:stop], zero + step * reach.start - start, step,
+                reach.stop - reach.start, method, half_width,
+            )  # fmt: skip
     return result.reshape(*block.shape[:-1], samples)
 
 
-@numba.njit(nogil=True, cache=True)
-def _lanczos(x, start, stop, first, step, a, result):
-    """Sum of x[i] sinc(p - i) sinc((p - i)/a) over |p - i| < a, at p = first + k step."""
-    tolerance = 1e-6
-    for k in range(result.shape[0]):
-        position = first + k * step
-        if position < start - tolerance or position > stop - 1 + tolerance:
-            continue
-        nearest = int(np.round(position))
-        if abs(position - nearest) < tolerance:
-            result[k] = x[nearest]
-            continue
-        total, weights = 0.0, 0.0
-        below = int(np.floor(position))
-        sine = np.sin(np.pi * (position - below))
-        for i in range(max(start, below - a + 1), min(stop, below + a + 1)):
-            d = position - i
-            sign = 1.0 if (i - below) % 2 == 0 else -1.0
-            weight = sign * sine * a * np.sin(np.pi * d / a) / (np.pi * d) ** 2
-            total += weight * x[i]
-            weights += weight
-        # The truncated kernel does not quite sum to one; make a constant stay a constant.
-        result[k] = total / weights
+def _reached(zero, step, samples, start, stop):
+    """The new samples within a run, ``start - 1/1000`` to ``stop - 1 + 1/1000``."""
+    first = max(math.ceil((start - 1e-3 - zero) / step), 0)
+    last = min(math.floor((stop - 1 + 1e-3 - zero) / step), samples - 1)
+    return slice(first, max(last + 1, first))

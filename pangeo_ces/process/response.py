@@ -1,33 +1,21 @@
-"""Taking the instrument off: full response by evalresp, or sensitivity alone.
-
-Every distinct response is evaluated once for each record length and kept; whole batches of
-records are then divided by it.
-"""
+"""Taking the instrument off: full response by evalresp, or sensitivity alone."""
 
 from __future__ import annotations
 
-import functools
-import io
-import threading
-import warnings
 from typing import Literal
 
 import numpy as np
-import obspy
-import scipy.fft
 import xarray as xr
 
 from ..blocks import map_time
 from ..conventions import VARIABLES, quantity_of
-from ..errors import InputError, ParameterError, SchemaError
+from ..errors import ParameterError, SchemaError
 from ..registry import operator
 from ..timeaxis import sampling_interval
-from ._runs import over_runs
 from ._waveform import replace
+from .response_division import deconvolve, shape
 
 _UNITS = {"displacement": "DISP", "velocity": "VEL", "acceleration": "ACC"}
-#: evalresp keeps its state in C globals.
-_EVALRESP = threading.Lock()
 
 
 @operator(needs="counts", gives=tuple(_UNITS))
@@ -66,6 +54,19 @@ def remove_response(
     -----
     The record is padded to at least twice its length with zeros; ObsPy's padding can be a few
     samples shorter, which changes results only below the lowest frequency of the record.
+
+    float32 counts are transformed in float32 where that costs less than 1e-6 of the peak of the
+    result, and in float64 else, channel by channel (see
+    :func:`pangeo_ces.process.response_division.deconvolve`).  Strong amplification of what the
+    record hardly holds needs float64: no ``pre_filt`` and a response that falls far below its
+    largest value inside the band, or no ``water_level``.
+
+    Examples
+    --------
+    >>> ds = pangeo_ces.open_store(pangeo_ces.samples.german_events("memory://removal"))
+    >>> ds = ds["windows/main/observed/20Hz"].to_dataset()
+    >>> remove_response(ds, pre_filt=(0.008, 0.015, 4, 8))["velocity"].attrs["units"]
+    'm s-1'
     """
     if output not in _UNITS:
         raise ParameterError(f"output {output!r}: use one of {', '.join(_UNITS)}")
@@ -74,7 +75,7 @@ def remove_response(
     documents = _documents(ds)
     name = quantity_of(ds, ["counts"])
     restituted = map_time(
-        _deconvolve,
+        deconvolve,
         ds[name],
         ds["response_id"],
         documents=documents,
@@ -118,7 +119,7 @@ def prefilter(ds: xr.Dataset, *, pre_filt: tuple[float, float, float, float]) ->
     """
     name = quantity_of(ds)
     dt = float(sampling_interval(ds))
-    shaped = map_time(_shape_runs, ds[name], dt=dt, pre_filt=_corners(pre_filt))
+    shaped = map_time(shape, ds[name], dt=dt, pre_filt=_corners(pre_filt))
     return replace(ds, name, name, shaped)
 
 
@@ -158,103 +159,3 @@ def _corners(pre_filt: tuple[float, ...]) -> tuple[float, ...]:
 
 def _divide(block, sensitivity):
     return (block / sensitivity[..., None]).astype(np.result_type(block.dtype, np.float32))
-
-
-def _deconvolve(block, ids, documents, **options):
-    result = np.full(block.shape, np.nan, np.result_type(block.dtype, np.float32))
-    for number in np.unique(ids[ids >= 0]):
-        chosen = ids == number
-        result[chosen] = over_runs(
-            _divide_spectrum, block[chosen].astype(result.dtype), document=documents[number],
-            **options,
-        )  # fmt: skip
-    return result
-
-
-def _divide_spectrum(x, document, dt, units, water_level, pre_filt, mean, fraction):
-    n = x.shape[1]
-    nfft = scipy.fft.next_fast_len(2 * n, real=True)
-    nfft += nfft % 2
-    inverse = _inverse(document, nfft, dt, units, water_level, pre_filt)
-    weights = _sac_taper(n, fraction)
-    result = np.empty(x.shape, x.dtype)
-    # Row by row: one spectrum stays in cache, and memory does not grow with the batch.
-    for row in range(len(x)):
-        y = x[row].astype(np.float64)
-        if mean:
-            y -= y.mean()
-        if weights is not None:
-            y *= weights
-        spectrum = scipy.fft.rfft(y, nfft, overwrite_x=True)
-        spectrum *= inverse
-        spectrum[-1] = abs(spectrum[-1])
-        result[row] = scipy.fft.irfft(spectrum, nfft, overwrite_x=True)[:n]
-    return result
-
-
-@functools.lru_cache(maxsize=64)
-def _inverse(document, nfft, dt, units, water_level, pre_filt):
-    """Pre-filter divided by the response, for every frequency of a transform of ``nfft``."""
-    with _EVALRESP, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # evalresp's remarks on sensitivities that disagree
-        response = _parse(document)
-        try:
-            values, frequencies = response.get_evalresp_response(
-                dt, nfft, output=units, hide_sensitivity_mismatch_warning=True
-            )
-        except Exception as error:
-            raise InputError(
-                f"evalresp cannot evaluate a response ({error}): correct the StationXML, or use "
-                "ces.remove_sensitivity"
-            ) from error
-    amplitude = np.abs(values)
-    if water_level is not None:
-        floor = amplitude.max() * 10.0 ** (-water_level / 20)
-        low = (amplitude < floor) & (amplitude > 0)
-        values[low] *= floor / amplitude[low]
-    usable = np.abs(values) > 0
-    if water_level is None:
-        usable[0] = False
-    inverse = np.zeros_like(values)
-    inverse[usable] = 1.0 / values[usable]
-    if pre_filt is not None:
-        inverse *= _band(frequencies, pre_filt)
-    inverse.flags.writeable = False
-    return inverse
-
-
-def _parse(document):
-    inventory = obspy.read_inventory(io.BytesIO(document.encode()), format="STATIONXML")
-    return inventory[0][0][0].response
-
-
-def _shape_runs(block, dt, pre_filt):
-    return over_runs(_shape, block, dt=dt, pre_filt=pre_filt)
-
-
-def _shape(x, dt, pre_filt):
-    n = x.shape[1]
-    nfft = scipy.fft.next_fast_len(2 * n, real=True)
-    band = _band(scipy.fft.rfftfreq(nfft, dt), pre_filt)
-    spectrum = scipy.fft.rfft(x.astype(np.float64), nfft, axis=-1) * band
-    return scipy.fft.irfft(spectrum, nfft, axis=-1)[:, :n].astype(x.dtype)
-
-
-def _band(frequencies, corners):
-    """SAC's cosine band: 0 outside f1 and f4, 1 between f2 and f3."""
-    f1, f2, f3, f4 = corners
-    rise = np.clip((frequencies - f1) / (f2 - f1), 0, 1)
-    fall = np.clip((f4 - frequencies) / (f4 - f3), 0, 1)
-    return 0.25 * (1 - np.cos(np.pi * rise)) * (1 - np.cos(np.pi * fall))
-
-
-def _sac_taper(n, fraction):
-    """The quarter-cosine ends of ObsPy's ``cosine_taper(n, fraction, sactaper=True)``."""
-    ends = int(n * fraction / 2 + 0.5)
-    if ends < 1 or fraction <= 0:
-        return None
-    weights = np.ones(n)
-    edge = np.sin(np.pi / 2 * np.arange(ends + 1) / ends)
-    weights[: ends + 1] = edge[:n]
-    weights[n - ends - 1 :] = edge[::-1][-n:]
-    return weights

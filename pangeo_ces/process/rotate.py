@@ -1,14 +1,15 @@
-"""Rotation to geographic axes, and to radial and transverse."""
+"""Rotation to geographic axes, to radial and transverse, and to the ray."""
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numba
 import numpy as np
 import xarray as xr
 
-from ..blocks import map_blocks
+from ..blocks import map_blocks, map_time
 from ..conventions import QUANTITIES, quantity_of
 from ..errors import ParameterError, SchemaError
 from ..registry import operator
@@ -19,53 +20,118 @@ from ._waveform import replace
 _SMALLEST_DETERMINANT = 0.1
 #: A sensor is horizontal when its dip is within this many degrees of zero.
 HORIZONTAL_DIP = 15.0
+#: Target axes, and the angles of the ray that they need.
+_ANGLES: dict[str, tuple[str, ...]] = {
+    "ZNE": (),
+    "ZRT": ("back_azimuth",),
+    "LQT": ("back_azimuth", "incidence"),
+}
 
 
 @operator(needs=QUANTITIES)
-def rotate(ds: xr.Dataset, *, to: Literal["ZNE", "ZRT"] = "ZNE") -> xr.Dataset:
-    """Rotate to vertical, north, east, or to vertical, radial, transverse.
+def rotate(
+    ds: xr.Dataset,
+    *,
+    to: Literal["ZNE", "ZRT", "LQT"] = "ZNE",
+    back_azimuth: float | None = None,
+    incidence: float | None = None,
+) -> xr.Dataset:
+    """Rotate to vertical, north, east; to vertical, radial, transverse; or to the ray.
 
     Any three independent sensors are resolved by their true ``azimuth`` and ``dip``; two
     horizontal ones alone give the horizontals, a single vertical one the vertical.  Radial points
-    away from the epicentre, transverse to the right of it (ObsPy's ``NE->RT``).
+    away from the epicentre, transverse to the right of it (ObsPy's ``NE->RT``).  L points along
+    the ray that arrives, Q across it in the plane of the ray, positive towards the epicentre
+    (ObsPy's ``ZNE->LQT``):
+
+    - R = -N cos b - E sin b,  T = N sin b - E cos b
+    - L = Z cos i + R sin i,  Q = Z sin i - R cos i
+
+    with the back-azimuth b and the incidence i.  The results carry their own ``azimuth`` and
+    ``dip``, so that ``to="ZNE"`` turns them back.
 
     Parameters
     ----------
     ds
-        Waveforms with ``azimuth`` and ``dip``; for ``ZRT`` also ``back_azimuth``.
+        Waveforms with ``azimuth`` and ``dip``.
     to
         Target axes.
+    back_azimuth
+        One for all, in degrees; by default the coordinate ``back_azimuth``.
+    incidence
+        Angle of the ray against the vertical, one for all, in degrees; by default the coordinate
+        ``incidence``, such as (event, station).
 
     Returns
     -------
     xr.Dataset
-        Components ``Z, N, E`` or ``Z, R, T``; NaN where the sensors do not give one.
+        Components ``Z, N, E``, ``Z, R, T`` or ``L, Q, T``; NaN where the sensors do not give one.
+
+    Raises
+    ------
+    ParameterError
+        For other axes, or angles that are no numbers or are not used.
+    SchemaError
+        Where an angle is neither given nor a coordinate.
+
+    Examples
+    --------
+    >>> ds = pangeo_ces.testing.synthetic_windows()
+    >>> rotate(ds, to="LQT", incidence=25.0)["component"].values.tolist()
+    ['L', 'Q', 'T']
     """
-    if to not in ("ZNE", "ZRT"):
-        raise ParameterError(f"rotate to {to!r}: use 'ZNE' or 'ZRT'")
-    needed = ("azimuth", "dip") if to == "ZNE" else ("azimuth", "dip", "back_azimuth")
-    missing = [name for name in needed if name not in ds.variables]
-    if missing:
-        raise SchemaError(
-            f"rotation needs {', '.join(missing)}: convert with stations=… (and event=… for ZRT)"
-        )
+    if to not in _ANGLES:
+        raise ParameterError(f"rotate to {to!r}: use 'ZNE' or 'ZRT' or 'LQT'")
+    options = {"back_azimuth": back_azimuth, "incidence": incidence}
+    given = {name: angle for name, angle in options.items() if angle is not None}
+    for name, angle in given.items():
+        if name not in _ANGLES[to]:
+            raise ParameterError(f"rotation to {to} needs no {name}: leave it away")
+        if not math.isfinite(angle):
+            raise ParameterError(f"{name} {angle} degrees: give a finite number")
+    _require(ds, to, [n for n in ("azimuth", "dip", *_ANGLES[to]) if n not in given])
     name = quantity_of(ds)
     data = ds[name]
     leading = tuple(str(dim) for dim in data.dims if dim not in ("component", "time"))
     channel = (*leading, "component")
     azimuth, dip = (_like(ds[angle], ds, channel) for angle in ("azimuth", "dip"))
     matrix = _resolving_matrix(azimuth, dip, [str(c) for c in ds["component"].values])
-    if to == "ZRT":
-        back = np.deg2rad(_like(ds["back_azimuth"], ds, leading))
-        matrix = _radial_transverse(back) @ matrix
+    angles = {
+        angle: _like(xr.DataArray(given[angle]) if angle in given else ds[angle], ds, leading)
+        for angle in _ANGLES[to]
+    }
+    if "back_azimuth" in angles:
+        matrix = _combined(_radial_transverse(np.deg2rad(angles["back_azimuth"])), matrix)
+    if "incidence" in angles:
+        matrix = _combined(_along_ray(np.deg2rad(angles["incidence"])), matrix)
     weights = xr.DataArray(matrix, dims=(*leading, "axis", "sensor"), name="weights")
-    dims = tuple(map(str, data.transpose(*leading, "component", "time").dims))
-    rotated = map_blocks(
-        _mix, data.transpose(*dims), weights, dims=dims, sizes={"component": 3}, dtype=data.dtype
-    )
+    rotated = _rotated(data.transpose(*leading, "component", "time"), weights)
     rotated = rotated.assign_coords(component=list(to))
     result = replace(ds, name, name, rotated)
-    return result.assign_coords(_channel_coords(to, ds, leading))
+    return result.assign_coords(_channel_coords(to, angles, ds, leading))
+
+
+def _rotated(data: xr.DataArray, weights: xr.DataArray) -> xr.DataArray:
+    if data.chunks is not None:
+        data = data.chunk(component=-1)
+    if data.sizes["component"] == 3:
+        return map_time(_mix, data, weights, overlap_s=(0.0, 0.0))  # time stays cut as it is
+    dims = tuple(map(str, data.dims))
+    return map_blocks(_mix, data, weights, dims=dims, sizes={"component": 3}, dtype=data.dtype)
+
+
+def _require(ds: xr.Dataset, to: str, needed: list[str]) -> None:
+    missing = [name for name in needed if name not in ds.variables]
+    if missing == ["incidence"]:
+        raise ParameterError(
+            f"rotation to {to} needs the incidence of the ray: give incidence=…, assign the "
+            "coordinate, or rotate to 'ZNE' or 'ZRT'"
+        )
+    if missing:
+        raise SchemaError(
+            f"rotation needs {', '.join(missing)}: convert with stations=… (and event=… for ZRT "
+            "and LQT), or assign them"
+        )
 
 
 def _like(angle: xr.DataArray, ds: xr.Dataset, dims: tuple[str, ...]) -> np.ndarray:
@@ -113,6 +179,26 @@ def _radial_transverse(back_azimuth: np.ndarray) -> np.ndarray:
     return matrix
 
 
+def _along_ray(incidence: np.ndarray) -> np.ndarray:
+    """Matrices (..., 3, 3) from Z, R, T to L, Q, T."""
+    sine, cosine = np.sin(incidence), np.cos(incidence)
+    matrix = np.zeros((*incidence.shape, 3, 3))
+    matrix[..., 0, 0], matrix[..., 0, 1] = cosine, sine
+    matrix[..., 1, 0], matrix[..., 1, 1] = sine, -cosine
+    matrix[..., 2, 2] = 1.0
+    return matrix
+
+
+def _combined(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """Both rotations in one; an axis that is not known (NaN) takes only those it is part of."""
+    known = np.isfinite(inner).all(axis=-1)
+    result = outer @ np.where(known[..., None], inner, 0.0)
+    result[np.abs(result) < 1e-12] = 0.0
+    part = (np.abs(outer) > 1e-12) & ~known[..., None, :]
+    result[part.any(axis=-1)] = np.nan
+    return result
+
+
 def _mix(block, weights):
     flat = records(np.ascontiguousarray(block), 2)
     matrices = records(np.ascontiguousarray(weights), 2)
@@ -135,18 +221,23 @@ def _weighted_sums(x, weights):
 
 
 def _channel_coords(
-    to: str, ds: xr.Dataset, leading: tuple[str, ...]
+    to: str, angles: dict[str, np.ndarray], ds: xr.Dataset, leading: tuple[str, ...]
 ) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict]]:
     """What still holds of a station's sensors for the axes made from them."""
     shape = [ds.sizes[dim] for dim in leading]
     azimuth = np.broadcast_to([0.0, 0.0, 90.0], [*shape, 3])
-    if to == "ZRT":
-        back = _like(ds["back_azimuth"], ds, leading)
-        azimuth = np.stack([np.zeros(shape), (back + 180) % 360, (back + 270) % 360], axis=-1)
+    dip = np.broadcast_to([-90.0, 0.0, 0.0], [*shape, 3])
+    if to != "ZNE":
+        back = angles["back_azimuth"]
+        azimuth = np.stack([0 * back, (back + 180) % 360, (back + 270) % 360], axis=-1)
+    if to == "LQT":
+        ray = angles["incidence"]
+        azimuth = np.stack([azimuth[..., 1], back % 360, azimuth[..., 2]], axis=-1)
+        dip = np.stack([ray - 90, -ray, 0 * ray], axis=-1)
     dims = (*leading, "component")
     coords = {
         "azimuth": (dims, azimuth, ds["azimuth"].attrs),
-        "dip": (dims, np.broadcast_to([-90.0, 0.0, 0.0], [*shape, 3]), ds["dip"].attrs),
+        "dip": (dims, dip, ds["dip"].attrs),
     }
     for name, combined in (("data_start", "max"), ("data_end", "min"), ("time_offset", "mean")):
         if name in ds.coords:

@@ -145,5 +145,6 @@ def _describe(made: obspy.Trace, ds: xr.Dataset, at: dict[Any, int]) -> None:
 
 def _plain(step: dict[str, Any]) -> str:
     """A step of the lineage as ObsPy writes one: ``ces: bandpass(freqmax=1.0::freqmin=0.1)``."""
-    parameters = (f"{key}={value}" for key, value in sorted(step["parameters"].items()))
+    given = sorted(step["parameters"].items())
+    parameters = (f"{key}={value}" for key, value in given if value is not None)
     return f"ces: {step['operator']}({'::'.join(parameters)})"

@@ -58,14 +58,15 @@ def restituted(stations_xml) -> Callable[..., np.ndarray]:
         {"pre_filt": BAND},
         {"pre_filt": BAND, "zero_mean": False, "taper": False},
         {"pre_filt": BAND, "taper_fraction": 0.3},
+        {"pre_filt": BAND, "taper_fraction": 1.0},
     ],
     ids=str,
 )
 def test_remove_response(counts, restituted, assert_equal, output, options):
     theirs = restituted(counts, output=OUTPUT[output], **options)
     ours = ces.remove_response(counts, output=output, **options)
-    # The same transform length and the same evalresp; SciPy's FFT against NumPy's.
-    assert_equal(ours[output], theirs, 1e-12)
+    # The same transform length; evalresp between its nodes is known to 1e-9 of each value.
+    assert_equal(ours[output], theirs, 2e-9)
     assert np.isfinite(theirs).any(axis=-1).sum() == 42  # TNS did not record in 2004
 
 
@@ -93,8 +94,8 @@ def test_float32_counts(counts):
     double = ces.remove_response(counts, pre_filt=BAND).velocity
     single = ces.remove_response(counts.astype({"counts": "float32"}), pre_filt=BAND).velocity
     assert single.dtype == "float32"
-    # The counts are whole numbers below 2**24: only the result is rounded.
-    np.testing.assert_allclose(single, double, rtol=6e-8, atol=6e-8 * float(abs(double).max()))
+    # Promised of every channel, whatever the transforms were made in.
+    assert float((abs(single - double).max("time") / abs(double).max("time")).max()) < 1e-6
 
 
 def test_remove_sensitivity(counts, stations_xml):

@@ -6,6 +6,7 @@ from scipy.signal import iirfilter
 from pangeo_ces.process import condition, response_division
 from pangeo_ces.process import filter as filtering
 from pangeo_ces.products import peak_motion
+from pangeo_ces.products.sweep import Oscillator
 
 
 class Kernels:
@@ -30,6 +31,7 @@ class Kernels:
 
     def time_peaks_and_three_periods(self):
         peak_motion._peaks_of_block(
-            self.block, self.level, quantity="acceleration", dt=0.02, periods=(0.3, 1.0, 3.0),
-            damping=0.05, absolute=False, oversampling=None,
+            self.block, self.level, order=2, dt=0.02,
+            oscillators=tuple(Oscillator(period, 0.05) for period in (0.3, 1.0, 3.0)),
+            spectrum="psa", combinations=peak_motion.COMBINATIONS, oversampling=None,
         )  # fmt: skip

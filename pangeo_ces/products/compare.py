@@ -17,7 +17,7 @@ from ..process._runs import records
 from ..registry import operator
 from ..timeaxis import sampling_interval, time_index
 
-MEASURES = ("pga", "pgv", "pgd", "psa", "sa")
+MEASURES = ("pga", "pgv", "pgd", "psa", "sa", "psv", "sv", "sd")
 
 
 @operator(needs=MEASURES, gives=MEASURES)

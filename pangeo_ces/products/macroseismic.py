@@ -135,10 +135,10 @@ def _checked(product: xr.Dataset, name: str) -> xr.DataArray:
 
 def _check_damping(product: xr.Dataset) -> None:
     damping = product.coords.get("damping")
-    if damping is not None and not np.isclose(damping, 0.05):
+    if damping is not None and not (damping.ndim == 0 and np.isclose(damping, 0.05)):
         raise SchemaError(
-            f"psa has a damping of {float(damping):g}, the relations need 0.05: use "
-            "ces.peak_motion(damping=0.05)"
+            f"psa has a damping of {', '.join(f'{d:g}' for d in np.ravel(damping))}, the relations "
+            "need 0.05: use ces.peak_motion(damping=0.05)"
         )
 
 

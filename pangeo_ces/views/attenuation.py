@@ -113,6 +113,8 @@ def plot_response_spectra(
     name = next((n for n in ("psa", "sa", "psv", "sv", "sd") if n in product), "")
     if not name or product.sizes.get("period", 0) < 2:
         raise ParameterError("no spectrum here: compute peak_motion with two or more periods")
+    if "damping" in product.dims:
+        raise ParameterError("several dampings: choose one with .sel(damping=…)")
     index = contents.event_index(product, event)
     values = product[name].isel(event=index).transpose("component", "station", "period")
     shown = [str(c) for c in components or values["component"].values[:4]]

@@ -17,7 +17,7 @@ from dask.diagnostics import ProgressBar
 
 from .. import __version__, compute, lineage
 from ..errors import InputError, ParameterError
-from ..products.peak_motion import COMBINATIONS
+from ..products.peak_motion import ALL_COMBINATIONS
 from ..store.open import conversion_reports, open_store
 from ..store.write import write
 from ..views import (
@@ -233,7 +233,7 @@ def _report(
     used = 0
     for side, parts in assessment.parts.items():
         measured = product[side].to_dataset()["pga"]
-        single = [c for c in measured["component"].values.tolist() if c not in COMBINATIONS]
+        single = [c for c in measured["component"].values.tolist() if c not in ALL_COMBINATIONS]
         for part in parts:
             recorded = part["data_start"].notnull().sum("component").transpose("event", "station")
             for i, j in np.argwhere(recorded.values > 0):

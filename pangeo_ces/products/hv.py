@@ -10,7 +10,7 @@ import scipy.fft
 import xarray as xr
 
 from ..blocks import consolidate, map_blocks
-from ..conventions import MOTION, quantity_of
+from ..conventions import MOTION, VARIABLES, quantity_of
 from ..errors import ParameterError
 from ..lineage import product_attrs
 from ..process._runs import records
@@ -19,15 +19,6 @@ from ..timeaxis import sampling_interval
 from ._horizontals import check_means, level_sensors, mean_of_two
 from ._segments import cosine_window, cut_segments, joined
 from .smoothing import check_window, konno_ohmachi, log_spaced, targets_within
-
-ATTRS = {
-    "frequency": {"units": "Hz", "long_name": "frequency"},
-    "hv": {"units": "1", "long_name": "horizontal to vertical spectral ratio"},
-    "hv_sigma": {"units": "1", "long_name": "standard deviation of ln(hv) over the windows"},
-    "windows": {"units": "1", "long_name": "windows used"},
-    "peak_frequency": {"units": "Hz", "long_name": "frequency of the largest ratio"},
-    "peak_ratio": {"units": "1", "long_name": "largest ratio"},
-}
 
 
 @operator(needs=("counts", *MOTION), gives=("hv", "hv_sigma", "windows"))
@@ -114,7 +105,7 @@ def hv_ratio(
         trigger=trigger,
     )
     logarithms = xr.ufuncs.log(consolidate(ratios)).assign_coords(
-        frequency=("frequency", targets, ATTRS["frequency"])
+        frequency=("frequency", targets, VARIABLES["frequency"].attrs)
     )
     curve = xr.ufuncs.exp(logarithms.mean("segment"))
     largest = curve.max("frequency")
@@ -127,7 +118,7 @@ def hv_ratio(
         "peak_frequency": curve["frequency"].where(curve == largest).min("frequency"),
     }
     for variable, values in measures.items():
-        product[variable] = values.assign_attrs(ATTRS[variable])
+        product[variable] = values.assign_attrs(VARIABLES[variable].attrs)
     return product
 
 

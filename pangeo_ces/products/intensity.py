@@ -11,7 +11,7 @@ import scipy.fft
 import xarray as xr
 
 from ..blocks import consolidate, map_blocks
-from ..conventions import quantity_of
+from ..conventions import VARIABLES, quantity_of
 from ..errors import ParameterError
 from ..lineage import product_attrs
 from ..process._runs import records, runs
@@ -23,13 +23,6 @@ from ._horizontals import check_means, level_sensors, with_means
 GRAVITY = 9.80665
 #: A second counts towards the standardised CAV when it exceeds this (EPRI 1991: 0.025 g).
 _CAV_THRESHOLD = 0.025 * GRAVITY
-ATTRS = {
-    "cav": {"units": "m s-1", "long_name": "cumulative absolute velocity"},
-    "cav_std": {"units": "m s-1", "long_name": "standardised cumulative absolute velocity"},
-    "arias": {"units": "m s-1", "long_name": "Arias intensity"},
-    "duration": {"units": "s", "long_name": "significant duration"},
-    "jma_intensity": {"units": "1", "long_name": "JMA instrumental seismic intensity"},
-}
 
 
 @operator(needs="acceleration", gives=("cav", "cav_std", "arias", "duration"))
@@ -94,13 +87,13 @@ def intensity_measures(
     measures = consolidate(measures).assign_coords(component=components)
     product = xr.Dataset(attrs=product_attrs(ds))
     for number, name in enumerate(("cav", "cav_std", "arias")):
-        product[name] = measures.isel(measure=number).assign_attrs(ATTRS[name])
+        product[name] = measures.isel(measure=number).assign_attrs(VARIABLES[name].attrs)
     labels = [f"{low:g}-{high:g}" for low, high in pairs]
     product["duration"] = (
         measures.isel(measure=slice(3, None))
         .rename(measure="interval")
         .assign_coords(interval=labels)
-        .assign_attrs(ATTRS["duration"])
+        .assign_attrs(VARIABLES["duration"].attrs)
     )
     product["interval"].attrs["long_name"] = "percentages of the Arias intensity"
     product["component"].attrs["long_name"] = "recorded component or horizontal combination"
@@ -152,7 +145,7 @@ def jma_intensity(ds: xr.Dataset, *, rounded: bool = False) -> xr.Dataset:
         hundredths = xr.ufuncs.floor(intensity * 100 + 0.5 + 1e-9)
         intensity = xr.ufuncs.floor(hundredths / 10 + 1e-9) / 10
     product = xr.Dataset(attrs=product_attrs(ds))
-    product["jma_intensity"] = consolidate(intensity).assign_attrs(ATTRS["jma_intensity"])
+    product["jma_intensity"] = consolidate(intensity).assign_attrs(VARIABLES["jma_intensity"].attrs)
     return product
 
 

@@ -8,21 +8,12 @@ import numpy as np
 import xarray as xr
 
 from ..blocks import consolidate, map_blocks
+from ..conventions import VARIABLES
 from ..errors import ParameterError
 from ..lineage import product_attrs
 from ..process._runs import records
 from ..registry import operator
 from .noise_models import noise_model
-
-ATTRS = {
-    "histogram": {"units": "1", "long_name": "segments with this density"},
-    "percentile_psd": {"units": "dB", "long_name": "percentile of the power spectral density"},
-    "mode_psd": {"units": "dB", "long_name": "most frequent power spectral density"},
-    "mean_psd": {"units": "dB", "long_name": "mean power spectral density"},
-    "segments": {"units": "1", "long_name": "segments used"},
-    "nlnm": {"units": "dB", "long_name": "new low noise model (Peterson 1993)"},
-    "nhnm": {"units": "dB", "long_name": "new high noise model (Peterson 1993)"},
-}
 
 
 @operator(needs="psd", gives=("histogram", "percentile_psd", "mode_psd", "mean_psd"))
@@ -87,7 +78,7 @@ def probabilistic_psd(
     }
     for name, measure in measures.items():
         result[name] = measure
-        result[name].attrs = ATTRS[name]
+        result[name].attrs = VARIABLES[name].attrs
     return result
 
 

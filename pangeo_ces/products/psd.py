@@ -8,7 +8,7 @@ import scipy.fft
 import xarray as xr
 
 from ..blocks import map_blocks
-from ..conventions import MOTION, quantity_of
+from ..conventions import MOTION, VARIABLES, quantity_of
 from ..errors import ParameterError, SchemaError
 from ..lineage import product_attrs
 from ..process._runs import records
@@ -21,13 +21,6 @@ from ._segments import cosine_window, cut_segments, joined
 _TAPER = 0.1
 #: Smallest power, so that a dead channel has a logarithm (as ObsPy).
 _TINY = np.finfo(np.float64).tiny
-ATTRS = {
-    "psd": {
-        "units": "dB",
-        "long_name": "acceleration power spectral density, dB relative to 1 (m s-2)2 Hz-1",
-    },
-    "period": {"units": "s", "long_name": "centre of the period band"},
-}
 
 
 @operator(needs=("counts", *MOTION), gives="psd")
@@ -110,8 +103,8 @@ def power_spectral_density(
         psd.rename(segment="time")
         .transpose(..., "period", "time")
         .assign_coords(starts)
-        .assign_coords(period=("period", bands[:, 2], ATTRS["period"]))
-        .assign_attrs(ATTRS["psd"])
+        .assign_coords(period=("period", bands[:, 2], VARIABLES["period"].attrs))
+        .assign_attrs(VARIABLES["psd"].attrs)
     )
     return product
 

@@ -9,7 +9,7 @@ import scipy.fft
 import xarray as xr
 
 from ..blocks import map_blocks
-from ..conventions import QUANTITIES, quantity_of
+from ..conventions import QUANTITIES, VARIABLES, quantity_of
 from ..errors import ParameterError
 from ..lineage import product_attrs
 from ..process._runs import records, runs
@@ -22,10 +22,6 @@ from .smoothing import check_window, konno_ohmachi, log_spaced, targets_within
 #: Units of the spectrum of each quantity: those of its time integral.
 _UNITS = {"counts": "s", "displacement": "m s", "velocity": "m", "acceleration": "m s-1",
           "pressure": "Pa s"}  # fmt: skip
-ATTRS = {
-    "fas": {"long_name": "Fourier amplitude spectrum"},
-    "frequency": {"units": "Hz", "long_name": "frequency"},
-}
 
 
 @operator(needs=QUANTITIES, gives="fas")
@@ -110,9 +106,9 @@ def fourier_spectrum(
     )
     product = xr.Dataset(attrs=product_attrs(ds))
     product["fas"] = spectra.assign_coords(
-        component=components, frequency=("frequency", wanted, ATTRS["frequency"])
+        component=components, frequency=("frequency", wanted, VARIABLES["frequency"].attrs)
     )
-    product["fas"].attrs = ATTRS["fas"] | {"units": _UNITS[name], "quantity": name}
+    product["fas"].attrs = VARIABLES["fas"].attrs | {"units": _UNITS[name], "quantity": name}
     return product
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -74,9 +75,7 @@ def plot_attenuation(
         _residuals(below, compared, name, km)
         above.set_title(f"{contents.measure_title(name)}, {component}", fontsize=10)
         below.set_xlabel("epicentral distance (km)")
-        below.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        below.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        below.xaxis.set_minor_formatter(NullFormatter())
+        _plain_ticks(below.xaxis, (1, 2, 5))
     axes[0, 0].legend(fontsize=8)
     axes[1, 0].set_ylabel("ln(measured / model)")
     return figure
@@ -132,15 +131,29 @@ def plot_response_spectra(
     for ax, component in zip(axes, shown, strict=True):
         for station, label in zip(stations, labels, strict=True):
             row = values.sel(component=component, station=station)
-            ax.loglog(row["period"], row * unit.factor, label=label, linewidth=1.2)
+            ax.loglog(row["period"], row * unit.factor, ".-", label=label, linewidth=1.2)
         ax.set_title(component.replace("_", " "), fontsize=10)
         ax.set_xlabel("period (s)")
+        for axis in (ax.xaxis, ax.yaxis):
+            _plain_ticks(axis, (1, 1.5, 2, 3, 5) if _decades(values) < 2 else (1, 2, 5))
         ax.grid(True, which="both", alpha=0.25)
     damping = f", {100 * float(product['damping']):g} % damping" if "damping" in product else ""
     axes[0].set_ylabel(f"{name.upper()} ({unit.label}){damping}")
     axes[0].legend(fontsize=8)
     figure.suptitle(" · ".join(contents.event_lines(product, index)), fontsize=10)
     return figure
+
+
+def _plain_ticks(axis: Axis, subs: tuple[float, ...]) -> None:
+    """Ticks of a logarithmic axis as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _decades(values: xr.DataArray) -> float:
+    positive = values.where(values > 0)
+    return float(np.log10(positive.max() / positive.min()))
 
 
 def _peaks_and_model(

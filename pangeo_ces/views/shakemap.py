@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from pangeo_ces.views import contents
-from pangeo_ces.views.files import write_bytes
+from pangeo_ces.views.documents import write_geojson
 from pangeo_ces.views.units import PERCENT_G
 
 #: Of the measures that ShakeMap takes: its units, and what SI values are multiplied by.
@@ -78,8 +77,7 @@ def write_station_list(stations: dict[str, Any], path_or_url: str | os.PathLike[
     --------
     >>> write_station_list(to_station_list(tree), "ces_dat.json")  # doctest: +SKIP
     """
-    text = json.dumps(stations, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    write_bytes(path_or_url, text.encode() + b"\n")
+    write_geojson(stations, path_or_url)
 
 
 def _channels(label: str, station: xr.Dataset) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ..blocks import map_blocks, map_time
-from ..conventions import quantity_of
+from ..conventions import VARIABLES, quantity_of
 from ..errors import ParameterError
 from ..registry import operator
 from ..timeaxis import sampling_interval, time_index
@@ -17,7 +17,7 @@ from ._waveform import replace
 from .condition import detrend, taper
 from .quantity import to_motion
 from .response import remove_response, remove_sensitivity
-from .rotate import HORIZONTAL_DIP
+from .rotate import level_sensors
 from .window import cut_each
 
 #: Deconvolution stays between these: 0.005 Hz, and this fraction of the Nyquist frequency.
@@ -124,7 +124,7 @@ def correct_record(
     )  # fmt: skip
     low = low.clip(max=max_lowpass * 0.5 / dt)
     if same_horizontals:
-        level = _level(ds, high)
+        level = level_sensors(ds, high)
         high = high.where(~level, high.where(level).max("component"))
         low = low.where(~level, low.where(level).min("component"))
     high = high if highpass is None else _each(ds, record, highpass)
@@ -134,10 +134,10 @@ def correct_record(
     if baseline_order is not None:
         filtered = map_time(corners.baseline, filtered, order=baseline_order)
     return replace(record, "acceleration", "acceleration", filtered).assign(
-        highpass_corner=high.assign_attrs(units="Hz", long_name="high-pass corner frequency"),
-        lowpass_corner=low.assign_attrs(units="Hz", long_name="low-pass corner frequency"),
-        passed=(reason == 0).assign_attrs(long_name="whether the channel passed all checks"),
-        reason=_texts(reason).assign_attrs(long_name="why the channel did not pass"),
+        highpass_corner=high.assign_attrs(VARIABLES["highpass_corner"].attrs),
+        lowpass_corner=low.assign_attrs(VARIABLES["lowpass_corner"].attrs),
+        passed=(reason == 0).assign_attrs(VARIABLES["passed"].attrs),
+        reason=_texts(reason).assign_attrs(VARIABLES["reason"].attrs),
     )
 
 
@@ -208,13 +208,6 @@ def _assess(ds: xr.Dataset, windows: list[xr.DataArray], **options: Any) -> list
         dt=float(transform.interval), **options,
     )  # fmt: skip
     return [assessed.isel(measure=number) for number in range(3)]
-
-
-def _level(ds: xr.Dataset, channels: xr.DataArray) -> xr.DataArray:
-    """Which channels are horizontal: by dip, else by letter."""
-    if "dip" in ds.variables:
-        return xr.DataArray(abs(ds["dip"].variable) <= HORIZONTAL_DIP)
-    return xr.DataArray([str(c) != "Z" for c in channels["component"].values], dims="component")
 
 
 def _texts(reason: xr.DataArray) -> xr.DataArray:

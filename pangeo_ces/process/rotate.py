@@ -134,6 +134,18 @@ def _require(ds: xr.Dataset, to: str, needed: list[str]) -> None:
         )
 
 
+def level_sensors(ds: xr.Dataset, data: xr.DataArray) -> xr.DataArray:
+    """Which sensors are horizontal, over all dimensions of ``data`` but time."""
+    dims = [dim for dim in data.dims if dim != "time"]
+    template = xr.DataArray(np.ones([data.sizes[d] for d in dims], bool), dims=dims)
+    if "dip" in ds.variables:
+        dip = ds["dip"].reset_coords(drop=True).drop_vars("component", errors="ignore")
+        dip = dip.drop_vars(list(dip.coords))
+        return template & (np.abs(dip) <= HORIZONTAL_DIP)
+    letters = xr.DataArray([str(c) != "Z" for c in data["component"].values], dims="component")
+    return template & letters
+
+
 def _like(angle: xr.DataArray, ds: xr.Dataset, dims: tuple[str, ...]) -> np.ndarray:
     template = xr.DataArray(np.ones([ds.sizes[d] for d in dims]), dims=dims)
     return (angle.drop_vars(list(angle.coords)) * template).transpose(*dims).values  # small

@@ -1,28 +1,14 @@
-"""Which sensors lie level, and measures of the two together."""
+"""Measures of two horizontal sensors together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import xarray as xr
 
 from ..errors import ParameterError
-from ..process.rotate import HORIZONTAL_DIP
 
 MEANS = ("arithmetic_mean", "geometric_mean", "quadratic_mean", "larger")
-
-
-def level_sensors(ds: xr.Dataset, data: xr.DataArray) -> xr.DataArray:
-    """Which sensors are horizontal, over all dimensions of ``data`` but time."""
-    dims = [dim for dim in data.dims if dim != "time"]
-    template = xr.DataArray(np.ones([data.sizes[d] for d in dims], bool), dims=dims)
-    if "dip" in ds.variables:
-        dip = ds["dip"].reset_coords(drop=True).drop_vars("component", errors="ignore")
-        dip = dip.drop_vars(list(dip.coords))
-        return template & (np.abs(dip) <= HORIZONTAL_DIP)
-    letters = xr.DataArray([str(c) != "Z" for c in data["component"].values], dims="component")
-    return template & letters
 
 
 def check_means(means: Sequence[str]) -> None:

@@ -14,9 +14,10 @@ from ..conventions import MOTION, VARIABLES, quantity_of
 from ..errors import ParameterError
 from ..lineage import product_attrs
 from ..process._runs import records
+from ..process.rotate import level_sensors
 from ..registry import operator
 from ..timeaxis import sampling_interval
-from ._horizontals import check_means, level_sensors, mean_of_two
+from ._horizontals import check_means, mean_of_two
 from ._segments import cosine_window, cut_segments, joined
 from .smoothing import check_window, konno_ohmachi, log_spaced, targets_within
 

@@ -15,9 +15,10 @@ from ..conventions import VARIABLES, quantity_of
 from ..errors import ParameterError
 from ..lineage import product_attrs
 from ..process._runs import records, runs
+from ..process.rotate import level_sensors
 from ..registry import operator
 from ..timeaxis import sampling_interval
-from ._horizontals import check_means, level_sensors, with_means
+from ._horizontals import check_means, with_means
 
 #: Standard gravity (m/s²), of the definition of Arias intensity.
 GRAVITY = 9.80665

@@ -38,9 +38,9 @@ from ..errors import ParameterError
 from ..lineage import product_attrs
 from ..process._runs import over_runs, records, runs
 from ..process.quantity import _gradient
+from ..process.rotate import level_sensors
 from ..registry import operator
 from ..timeaxis import sampling_interval
-from ._horizontals import level_sensors
 from .lanes import MOTIONS
 from .rotated import combine
 from .sweep import Extremes, Oscillator, largest

@@ -14,9 +14,10 @@ from ..errors import ParameterError
 from ..lineage import product_attrs
 from ..process._runs import records, runs
 from ..process.condition import taper as taper_runs
+from ..process.rotate import level_sensors
 from ..registry import operator
 from ..timeaxis import sampling_interval
-from ._horizontals import check_means, level_sensors, with_means
+from ._horizontals import check_means, with_means
 from .smoothing import check_window, konno_ohmachi, log_spaced, targets_within
 
 #: Units of the spectrum of each quantity: those of its time integral.

@@ -10,12 +10,12 @@ import numpy as np
 import xarray as xr
 
 from ..blocks import consolidate, map_blocks
-from ..conventions import MOTION, quantity_of
-from ..errors import AxisError, ParameterError, SchemaError, UnitsError
+from ..conventions import MOTION
+from ..errors import ParameterError, UnitsError
 from ..lineage import product_attrs
 from ..process._runs import records
 from ..registry import operator
-from ..timeaxis import sampling_interval, time_index
+from ._pairs import bare, paired, same_axes
 
 MEASURES = ("pga", "pgv", "pgd", "psa", "sa", "psv", "sv", "sd")
 
@@ -41,10 +41,10 @@ def difference(
     if kind not in ("absolute", "relative", "log"):
         raise ParameterError(f"kind {kind!r}: use 'absolute', 'relative' or 'log'")
     names = [n for n in MEASURES if n in observed.data_vars and n in synthetic.data_vars]
-    _check_axes(observed, synthetic, ("event", "station", "component", "period", "damping"))
+    same_axes(observed, synthetic, ("event", "station", "component", "period", "damping"))
     result = observed[names].copy()
     for name in names:
-        one, two = observed[name], _bare(synthetic[name])
+        one, two = observed[name], bare(synthetic[name])
         if one.attrs.get("units") != two.attrs.get("units"):
             raise UnitsError(f"{name} has different units on both sides: convert one of them")
         if kind == "absolute":
@@ -86,26 +86,16 @@ def waveform_fit(
     """
     if not 0 <= max_shift < math.inf:
         raise ParameterError(f"max_shift {max_shift} s: give zero or more")
-    name = quantity_of(observed, MOTION)
-    if quantity_of(synthetic, MOTION) != name:
-        raise UnitsError(
-            f"observed is {name}, synthetic is not: use ces.integrate or differentiate"
-        )
-    if not time_index(observed).equals(time_index(synthetic)):
-        raise AxisError("the time axes differ: bring both onto one axis with ces.interpolate")
-    data, other = observed[name], synthetic[name]
-    _check_axes(observed, synthetic, ("event", "station", "component"))
-    dt = float(sampling_interval(observed))
-    leading = tuple(str(dim) for dim in data.dims if dim != "time")
+    pairs = paired(observed, synthetic)
     fits = map_blocks(
         _fits,
-        data,
-        _bare(other),
-        dims=(*leading, "measure"),
+        pairs.observed,
+        pairs.synthetic,
+        dims=(*pairs.dims, "measure"),
         sizes={"measure": 4},
         dtype="float64",
-        lags=round(max_shift / dt),
-        dt=dt,
+        lags=round(max_shift / pairs.dt),
+        dt=pairs.dt,
     )
     rows = [("cc", "1", "correlation without shift"), ("cc_best", "1", "best correlation"),
             ("time_shift", "s", "shift of the best correlation, positive where observed is later"),
@@ -115,23 +105,6 @@ def waveform_fit(
     for number, (variable, units, long_name) in enumerate(rows):
         result[variable] = fits.isel(measure=number).assign_attrs(units=units, long_name=long_name)
     return result
-
-
-def _check_axes(observed: xr.Dataset, synthetic: xr.Dataset, axes: tuple[str, ...]) -> None:
-    for axis in axes:
-        sides = [axis in observed.coords, axis in synthetic.coords]
-        if any(sides) and not (
-            all(sides) and np.array_equal(observed[axis].values, synthetic[axis].values)
-        ):
-            raise SchemaError(
-                f"observed and synthetic differ in {axis}: pair them with ces.match and compute "
-                "both with the same parameters"
-            )
-
-
-def _bare(values: xr.DataArray) -> xr.DataArray:
-    """Without coordinates, so that small differences in them do not matter."""
-    return values.drop_vars(list(values.coords))
 
 
 def _fits(one, two, lags, dt):

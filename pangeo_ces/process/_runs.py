@@ -19,7 +19,8 @@ def over_runs(
 ) -> np.ndarray:
     """Apply ``kernel((n, samples), *rows)`` to every gap-free run of ``block`` (..., time).
 
-    Runs that cover the same samples go through the kernel together; what is NaN stays NaN.
+    Runs that cover the same samples go through the kernel together, contiguous; what is NaN stays
+    NaN.
     ``rows`` hold one value a channel and are cut to the channels of each batch.
     """
     flat = records(block)
@@ -29,7 +30,7 @@ def over_runs(
     missing = np.isnan(flat)
     gappy = missing.any(axis=-1)
     if not gappy.any():
-        return kernel(flat, *flat_rows, **options).reshape(block.shape)
+        return kernel(np.ascontiguousarray(flat), *flat_rows, **options).reshape(block.shape)
     batches: dict[tuple[int, int], list[int]] = {}
     for row in range(len(flat)):
         for run in runs(missing[row]) if gappy[row] else [(0, flat.shape[-1])]:

@@ -6,8 +6,11 @@ import numba
 import numpy as np
 from scipy.interpolate import make_lsq_spline
 
+#: Sums may be taken in any order: several at a time.
+_SUMS = {"reassoc"}
 
-@numba.njit(nogil=True, cache=True)
+
+@numba.njit(nogil=True, cache=True, fastmath=_SUMS)
 def demean(x):
     result = np.empty_like(x)
     for row in range(x.shape[0]):
@@ -20,7 +23,7 @@ def demean(x):
     return result
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True, cache=True, fastmath=_SUMS)
 def delinear(x):
     n = x.shape[1]
     if n < 2:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numba
-import numpy as np
 import xarray as xr
 from scipy.signal import iirfilter
 
@@ -14,6 +12,7 @@ from ..registry import operator
 from ..timeaxis import sampling_interval
 from ._runs import over_runs
 from ._waveform import replace
+from .sections import sosfilt
 
 #: Where time is cut into chunks, a filter sees this many periods of its lowest corner beyond the
 #: chunk; the impulse response of 4 corners has fallen below 1e-6 of its peak by then.
@@ -89,31 +88,4 @@ def _filter(
 
 
 def _sosfilt_runs(block, sos, zerophase):
-    return over_runs(_sosfilt, block, sos=sos, zerophase=zerophase)
-
-
-@numba.njit(nogil=True, cache=True)
-def _sosfilt(x, sos, zerophase):
-    """Cascade of biquads, transposed direct form II, from rest; backward again if zero-phase."""
-    sections = sos.shape[0]
-    n = x.shape[1]
-    result = np.empty_like(x)
-    work = np.empty(n)
-    state = np.empty((sections, 2))
-    for row in range(x.shape[0]):
-        for i in range(n):
-            work[i] = x[row, i]
-        for pass_ in range(2 if zerophase else 1):
-            state[:] = 0.0
-            for k in range(n):
-                i = k if pass_ == 0 else n - 1 - k
-                value = work[i]
-                for s in range(sections):
-                    out = sos[s, 0] * value + state[s, 0]
-                    state[s, 0] = sos[s, 1] * value - sos[s, 4] * out + state[s, 1]
-                    state[s, 1] = sos[s, 2] * value - sos[s, 5] * out
-                    value = out
-                work[i] = value
-        for i in range(n):
-            result[row, i] = work[i]
-    return result
+    return over_runs(sosfilt, block, sos=sos, zerophase=zerophase)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+import numba
 import numpy as np
 import xarray as xr
 
@@ -13,6 +14,7 @@ from ..conventions import QUANTITIES, quantity_of, split_label
 from ..errors import ParameterError
 from ..registry import operator
 from ..timeaxis import sampling_interval, time_index
+from ._runs import records
 from ._waveform import replace
 
 
@@ -151,8 +153,25 @@ def _whole(
 
 
 def _keep(block, first, last):
-    numbers = np.arange(block.shape[-1])
-    inside = (numbers >= first[..., None]) & (numbers <= last[..., None])
-    inside = inside.reshape(*first.shape, *(1,) * (block.ndim - 1 - first.ndim), -1)
-    # An infinite sample is none: it would spread over the record in every filter.
-    return np.where(inside & np.isfinite(block), block, np.array(np.nan, block.dtype))
+    rows = records(block)
+    beyond = (1,) * (block.ndim - 1 - first.ndim)
+    first, last = (
+        np.broadcast_to(x.reshape(*x.shape, *beyond), block.shape[:-1]).reshape(-1)
+        for x in (first, last)
+    )
+    return _keep_rows(rows, first, last).reshape(block.shape)
+
+
+@numba.njit(nogil=True, cache=True)
+def _keep_rows(x, first, last):
+    result = np.empty_like(x)
+    for row in range(x.shape[0]):
+        start = min(max(first[row], 0), x.shape[1])
+        stop = max(min(last[row] + 1, x.shape[1]), start)
+        result[row, :start] = np.nan
+        for i in range(start, stop):
+            value = x[row, i]
+            # An infinite sample is none: it would spread over the record in every filter.
+            result[row, i] = value if abs(value) < np.inf else np.nan
+        result[row, stop:] = np.nan
+    return result

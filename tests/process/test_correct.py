@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import h5py
 import numpy as np
 import obspy
 import pandas as pd
@@ -293,3 +294,84 @@ def test_misuse(shaking):
             correct_record(shaking, **options)
     with pytest.raises(UnitsError, match="needs one of counts"):
         correct_record(ces.integrate(shaking), highpass=1.0, lowpass=2.0)
+
+
+@pytest.fixture(scope="module")
+def south_napa(data, tmp_path_factory) -> tuple[xr.Dataset, dict]:
+    """CE.68150, 7 km from the M 6.0 of 2014: counts, and what the USGS published of the record."""
+    folder = data("01_strong_motion/usgs_nc72282711_southnapa")
+    tmp = tmp_path_factory.mktemp("napa")
+    start = obspy.UTCDateTime("2014-08-24T10:20:21")
+    with h5py.File(folder / "asdf_CE.68150_workspace.h5") as workspace:
+        (tmp / "event.xml").write_bytes(bytes(workspace["QuakeML"][...]))
+        (tmp / "stations.xml").write_bytes(bytes(workspace["Waveforms/CE.68150/StationXML"][...]))
+        for name, array in workspace["Waveforms/CE.68150"].items():
+            if name.endswith("_unprocessed"):
+                _, _, channel = name.partition("__")[0].rpartition(".")
+                header = {"network": "CE", "station": "68150", "channel": channel,
+                          "delta": 0.005, "starttime": start}  # fmt: skip
+                trace = obspy.Trace(array[...], header)
+                trace.write(str(tmp / f"{channel}.mseed"), "MSEED")
+    report = ces.convert(tmp / "*.mseed", tmp / "store", stations=tmp / "stations.xml",
+                         event=tmp / "event.xml")  # fmt: skip
+    counts = ces.open_store(tmp / "store")[report.nodes[0]].to_dataset().isel(event=0).load()
+    reference = json.loads((folder / "reference_usgs_metrics_CE.68150.json").read_text())
+    (metrics,) = reference["metrics"].values()
+    return counts, metrics
+
+
+#: Window, beginning of the signal and corners as the workspace of the USGS has them.
+NAPA = {"start": "2014-08-24T10:20:43.32", "stop": "2014-08-24T10:21:18.30",
+        "split": "2014-08-24T10:20:45.321962", "highpass": 0.041109969167523124,
+        "lowpass": 40.0}  # fmt: skip
+
+
+def napa_deviations(corrected: xr.Dataset, metrics: list[dict]) -> pd.Series:
+    peaks = ces.peak_motion(
+        corrected[["acceleration"]], periods=(0.3, 1.0, 3.0), spectrum="absolute", oversampling=1
+    ).isel(station=0)
+    measures = ces.intensity_measures(corrected[["acceleration"]]).isel(station=0)
+    rows = []
+    for metric in metrics:
+        kind, period = metric["type"], float(metric.get("period", "0.3"))
+        ours = {
+            "pga": lambda: 100 / GRAVITY * peaks.pga,
+            "pgv": lambda: 100 * peaks.pgv,
+            "sa": lambda period=period: 100 / GRAVITY * peaks.sa.sel(period=period),
+            "cav": lambda: measures.cav / GRAVITY,
+        }.get(kind)
+        if ours is None:
+            continue
+        # H1 is the east component here: 37.28 %g, as both say.
+        for c, theirs in GMPROCESS.items():
+            rows.append((kind, c, float(ours().sel(component=c)) / metric["values"][theirs] - 1))
+    table = pd.DataFrame(rows, columns=["type", "component", "deviation"])
+    worst = table.deviation.abs().groupby(table["type"]).max()
+    print(f"\n{worst.to_string()}")
+    return worst
+
+
+def seconds_after(counts: xr.Dataset, label: str) -> float:
+    return float((np.datetime64(label) - counts.origin_time.values) / np.timedelta64(1, "ns") / 1e9)
+
+
+def test_another_earthquake_with_its_corners(south_napa):
+    counts, metrics = south_napa
+    window = {k: seconds_after(counts, NAPA[k]) for k in ("start", "stop")}
+    given = {k: NAPA[k] for k in ("highpass", "lowpass")}
+    worst = napa_deviations(correct_record(counts, **window, **given), metrics)
+    # Padding and ends of tapers; its velocity is integrated in the frequency domain.
+    assert worst["pga"] < 2e-4 and worst["sa"] < 2e-3 and worst["cav"] < 2e-3
+    assert worst["pgv"] < 0.015
+
+
+def test_another_earthquake_with_corners_of_our_own(south_napa):
+    counts, metrics = south_napa
+    window = {k: seconds_after(counts, NAPA[k]) for k in ("start", "stop", "split")}
+    corrected = correct_record(counts, **window)
+    assert corrected.passed.all()
+    # Two seconds of noise: a low corner up to three times its, no upper one below the limit.
+    assert ((corrected.highpass_corner / NAPA["highpass"]) < 3).all()
+    worst = napa_deviations(corrected, metrics)
+    assert worst["pga"] < 3e-3 and worst["sa"] < 6e-3 and worst["cav"] < 3e-3
+    assert worst["pgv"] < 0.04

@@ -64,7 +64,7 @@ def decimate(ds: xr.Dataset, *, factor: int, no_filter: bool = False) -> xr.Data
     if not (isinstance(factor, int | np.integer) and factor >= 1):
         raise ParameterError(f"factor {factor}: give a whole number from 1 up")
     if not no_filter:
-        ds = _without_aliases(ds, 1 / factor)
+        ds = without_aliases(ds, 1 / factor)
     kept = ds.isel(time=slice(None, None, int(factor)))
     return kept.assign_coords(_data_span(kept))
 
@@ -121,7 +121,7 @@ def resample(
     axis = time_index(ds).transform
     new = 1 / Fraction(sampling_rate).limit_denominator(10**6)
     if not no_filter and new > axis.interval:
-        ds = _without_aliases(ds, float(axis.interval / new))
+        ds = without_aliases(ds, float(axis.interval / new))
     step = new / axis.interval
     samples = max(int(axis.samples / step), min(axis.samples, 1))
     coords = time_coords(samples=samples, interval=new, offset=axis.offset, origin=axis.origin)
@@ -139,7 +139,7 @@ def resample(
     return result.assign_coords(_data_span(result))
 
 
-def _without_aliases(ds: xr.Dataset, corner: float) -> xr.Dataset:
+def without_aliases(ds: xr.Dataset, corner: float, zerophase: bool = False) -> xr.Dataset:
     """Low-pass whose stop band starts at ``corner`` times the Nyquist frequency."""
     if corner * LARGEST_FACTOR < 1:
         raise ParameterError(
@@ -151,7 +151,8 @@ def _without_aliases(ds: xr.Dataset, corner: float) -> xr.Dataset:
     sos, memory = _anti_alias(corner)
     name = quantity_of(ds)
     reach = memory * float(time_index(ds).interval)
-    filtered = map_time(_sosfilt_runs, ds[name], overlap_s=(reach, 0.0), sos=sos, zerophase=False)
+    overlap = (reach, reach if zerophase else 0.0)
+    filtered = map_time(_sosfilt_runs, ds[name], overlap_s=overlap, sos=sos, zerophase=zerophase)
     return replace(ds, name, name, filtered)
 
 

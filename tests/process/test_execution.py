@@ -57,6 +57,7 @@ OPERATORS = {
     "decimate unfiltered": ("counts", lambda ds: decimate(ds, factor=7, no_filter=True)),
     "resample": ("counts", lambda ds: resample(ds, sampling_rate=40.0)),
     "resample up": ("counts", lambda ds: resample(ds, sampling_rate=250.0, no_filter=False)),
+    "convolve_source": ("velocity", lambda ds: ces.convolve_source(ds, half_duration=0.05)),
     "cut": ("counts", lambda ds: ces.cut(ds, start=1.0, stop=5.0)),
 }
 every_operator = pytest.mark.parametrize("quantity, call", OPERATORS.values(), ids=OPERATORS)

@@ -2,7 +2,8 @@
 recipes and services are generated from.
 
 An operator is a pure function ``Dataset -> Dataset``.  Its leading positional parameters are
-Datasets; everything else is keyword-only and can be written as JSON.  Other packages add theirs
+Datasets; everything else is keyword-only and can be written as JSON.  Given trees, it works on
+every node that holds data.  Other packages add theirs
 through the entry-point group ``pangeo_ces.operators``.
 """
 
@@ -104,6 +105,8 @@ def operator(
                 raise ParameterError(
                     f"{entry.name}: {error}; the call is {entry.name}{signature}"
                 ) from None
+            if any(isinstance(argument, xr.DataTree) for argument in bound.args):
+                return _over_trees(entry, checked, bound)
             bound.apply_defaults()
             for name in entry.inputs:
                 _check_input(entry, name, bound.arguments[name])
@@ -152,9 +155,32 @@ def _parameters(function: Callable[..., Any]) -> Iterable[inspect.Parameter]:
     return inspect.signature(function).parameters.values()
 
 
+def _over_trees(
+    entry: Operator, function: Callable[..., xr.Dataset], bound: inspect.BoundArguments
+) -> Any:
+    """The operator at every node that holds data, of trees with the same nodes."""
+    trees = [argument for argument in bound.args if argument is not None]
+    if not all(isinstance(tree, xr.DataTree) for tree in trees):
+        raise SchemaError(f"{entry.name}: a tree beside a Dataset: give trees for all, or none")
+
+    if not any(node.data_vars for node in trees[0].subtree):
+        raise SchemaError(f"{entry.name}: the tree holds no data: give one of ces.open_store")
+
+    def at_node(*nodes: xr.Dataset) -> xr.Dataset:
+        return function(*nodes, **bound.kwargs) if nodes[0].data_vars else nodes[0]
+
+    try:
+        return xr.map_over_datasets(at_node, *trees)
+    except xr.TreeIsomorphismError as error:
+        raise SchemaError(
+            f"{entry.name}: the trees have different nodes ({error}): give those whose sampling "
+            "rates are the same, or single Datasets"
+        ) from error
+
+
 def _check_input(entry: Operator, name: str, ds: Any) -> None:
     if not isinstance(ds, xr.Dataset):
-        hint = ".to_dataset()" if isinstance(ds, xr.DataTree | xr.DataArray) else " a Dataset"
+        hint = ".to_dataset()" if isinstance(ds, xr.DataArray) else " a Dataset"
         raise SchemaError(f"{entry.name}: {name} is a {type(ds).__name__}: give{hint}")
     waveforms = [need for need in entry.needs if need in conventions.QUANTITIES]
     if waveforms:

@@ -94,8 +94,11 @@ def test_what_is_no_dataset_is_refused(name):
                "lowpass": {"freq": 1}, "interpolate": {"sampling_rate": 1},
                "prefilter": {"pre_filt": (1, 2, 3, 4)}, "decimate": {"factor": 2},
                "event_windows": {"start": 0, "stop": 1}, "resample": {"sampling_rate": 1},
-               "signal_to_noise": {"noise": (0, 1), "signal": (1, 2)}}.get(name, {})  # fmt: skip
-    for wrong in (ds["counts"], xr.DataTree(ds), ds["counts"].values):
+               "signal_to_noise": {"noise": (0, 1), "signal": (1, 2)},
+               "select_windows": {"min_period": 1, "max_period": 2},
+               "adjoint_source": {"min_period": 1, "max_period": 2},
+               "time_frequency_misfit": {"fmin": 1, "fmax": 2}}.get(name, {})  # fmt: skip
+    for wrong in (ds["counts"], xr.DataTree(), ds["counts"].values):
         with pytest.raises(SchemaError, match="give"):
             operator.function(*[wrong] * len(operator.inputs), **options)
     with pytest.raises(SchemaError):
@@ -197,3 +200,19 @@ def test_wrong_units_are_refused_before_anything_is_read(quantity):
 
     with dask.config.set(scheduler=fail), pytest.raises(UnitsError, match="convert the values"):
         ces.detrend(ds)
+
+
+def test_of_a_tree_is_of_every_node():
+    ds = ces.testing.synthetic_windows(quantity="velocity")
+    slow = ces.decimate(ds, factor=4)
+    tree = xr.DataTree.from_dict({"/100Hz": ds, "/25Hz": slow})
+    filtered = ces.bandpass(tree, freqmin=0.5, freqmax=8.0)
+    assert isinstance(filtered, xr.DataTree)
+    expected = ces.bandpass(slow, freqmin=0.5, freqmax=8.0)
+    xr.testing.assert_identical(filtered["25Hz"].to_dataset(), expected)
+    fits = ces.waveform_fit(filtered, tree)
+    assert set(fits.children) == {"100Hz", "25Hz"}
+    with pytest.raises(SchemaError, match="give trees for all"):
+        ces.waveform_fit(tree, ds)
+    with pytest.raises(SchemaError, match="different nodes"):
+        ces.waveform_fit(tree, xr.DataTree.from_dict({"/100Hz": ds}))

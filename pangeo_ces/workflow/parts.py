@@ -7,13 +7,15 @@ for every channel that takes no part.  Whatever is left out gets a row with the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import xarray as xr
 
 from ..conventions import MOTION, QUANTITIES
+from ..errors import InputError
 from ..process.window import partners
+from ..store.open import waveforms
 from ..timeaxis import sampling_interval
 
 #: A component shorter than this fraction of its station's longest one is left out: it would cut
@@ -192,3 +194,25 @@ def reject_where(
         event, label = str(part["event"].values[i]), str(part["station"].values[j])
         rejected.append(Rejected(side, event, label, "", reason))
     return True
+
+
+def models_of(
+    tree: xr.DataTree, name: str, models: Sequence[str] | None
+) -> dict[str, list[xr.Dataset]]:
+    """The nodes of every model (or of those named) of a window set."""
+    base = f"windows/{name}/synthetic"
+    found: dict[str, list[xr.Dataset]] = {}
+    for path, ds in waveforms(tree, base):
+        model = path.removeprefix(f"{base}/").rpartition("/")[0]
+        found.setdefault(model, []).append(ds)
+    missing = [model for model in models or [] if model not in found]
+    if missing:
+        raise InputError(
+            f"no synthetics {', '.join(missing)} here: use {', '.join(found) or 'none'}"
+        )
+    return {model: nodes for model, nodes in found.items() if models is None or model in models}
+
+
+def window_sets(tree: xr.DataTree) -> list[str]:
+    """Names of the window sets of a store."""
+    return sorted(tree["windows"].children) if "windows" in tree.children else []

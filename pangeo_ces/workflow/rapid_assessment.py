@@ -8,14 +8,13 @@ same chain, and are measured at their own sampling rates.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
-from ..conventions import MOTION, VARIABLES
+from ..conventions import MOTION
 from ..errors import InputError, ParameterError
 from ..process.condition import detrend, taper
 from ..process.filter import bandpass, highpass, lowpass
@@ -27,7 +26,17 @@ from ..products.compare import difference
 from ..products.peak_motion import SPECTRA, peak_motion
 from ..store.open import waveforms
 from ..timeaxis import sampling_interval
-from .parts import Rejected, Spans, reject_where, relabelled, spans_of, take_part
+from .merge import on_one_axis
+from .parts import (
+    Rejected,
+    Spans,
+    models_of,
+    reject_where,
+    relabelled,
+    spans_of,
+    take_part,
+    window_sets,
+)
 
 #: Named parameter sets.  ``dare`` is the DARE project's: 0.3, 1 and 3 Hz at 10 % damping, in its
 #: band of 0.1 to 2 Hz.
@@ -212,11 +221,11 @@ def rapid_assessment(
     if quantity is not None and quantity not in MOTION:
         raise ParameterError(f"quantity {quantity!r}: use one of {', '.join(MOTION)}")
     records = [ds for _, ds in waveforms(tree, f"windows/{name}/observed")]
-    simulations = _models(tree, name, models)
+    simulations = models_of(tree, name, models)
     if not records and not simulations:
         raise InputError(
             f"no event windows {name!r} in this store: convert with event=… (--event), or choose "
-            f"from {', '.join(_window_sets(tree)) or 'none'}"
+            f"from {', '.join(window_sets(tree)) or 'none'}"
         )
     notes: list[str] = []
     if simulations:
@@ -265,7 +274,7 @@ def rapid_assessment(
         for path, (span, parts) in spans.items()
         if parts
     }
-    products = _on_one_axis(
+    products = on_one_axis(
         {
             path: [_measures_only(peak_motion(ds, periods=tuple(periods), damping=damping))
                    for ds in parts]
@@ -318,56 +327,8 @@ def _usual_quantity(records: list[xr.Dataset], simulations: dict[str, list[xr.Da
     return "acceleration" if kinds - {""} == {"acceleration"} else "velocity"
 
 
-def _models(
-    tree: xr.DataTree, name: str, models: Sequence[str] | None
-) -> dict[str, list[xr.Dataset]]:
-    base = f"windows/{name}/synthetic"
-    found: dict[str, list[xr.Dataset]] = {}
-    for path, ds in waveforms(tree, base):
-        model = path.removeprefix(f"{base}/").rpartition("/")[0]
-        found.setdefault(model, []).append(ds)
-    missing = [model for model in models or [] if model not in found]
-    if missing:
-        raise InputError(
-            f"no synthetics {', '.join(missing)} here: use {', '.join(found) or 'none'}"
-        )
-    return {model: nodes for model, nodes in found.items() if models is None or model in models}
-
-
-def _window_sets(tree: xr.DataTree) -> list[str]:
-    return sorted(tree["windows"].children) if "windows" in tree.children else []
-
-
 def _measures_only(ds: xr.Dataset) -> xr.Dataset:
     return ds.drop_vars([n for n in ds.coords if "response" in ds[n].dims])
-
-
-def _on_one_axis(products: dict[str, list[xr.Dataset]]) -> dict[str, xr.Dataset]:
-    """All products on the union of their stations, sampling rates merged.
-
-    Coordinates come from whoever knows them.
-    """
-    parts = [ds for several in products.values() for ds in several]
-    labels = sorted({s for ds in parts for s in ds["station"].values.tolist()})
-    wide = {path: [ds.reindex(station=labels) for ds in many] for path, many in products.items()}
-    coords = {}
-    for name, row in VARIABLES.items():
-        if row.dims not in (("station",), ("event", "station")):
-            continue
-        known = [ds[name] for many in wide.values() for ds in many if name in ds.coords]
-        if known:
-            values = functools.reduce(
-                lambda a, b: np.where(np.isnan(a), b, a), [x.values for x in known]
-            )
-            coords[name] = (known[0].dims, values, row.attrs)
-    result = {}
-    for path, (first, *others) in wide.items():
-        for other in others:
-            for name in map(str, first.data_vars):
-                filled = first[name].fillna(other[name].drop_vars(list(other[name].coords)))
-                first = first.assign({name: filled.assign_attrs(first[name].attrs)})
-        result[path] = first.assign_coords(coords)
-    return result
 
 
 def _unique(rows: list[dict[str, str]]):

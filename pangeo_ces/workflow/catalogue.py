@@ -18,8 +18,8 @@ from ..store.write import write
 def operators() -> Mapping[str, Operator]:
     """All operators by name, those of plug-ins included."""
     for package in (process, products):
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{package.__name__}.{module.name}")
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
     return load_operators()
 
 

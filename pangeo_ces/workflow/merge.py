@@ -36,3 +36,13 @@ def on_one_axis(products: dict[str, list[xr.Dataset]]) -> dict[str, xr.Dataset]:
                 first = first.assign({name: filled.assign_attrs(first[name].attrs)})
         result[path] = first.assign_coords(coords)
     return result
+
+
+def reindexed(ds: xr.Dataset, **labels: list[str]) -> xr.Dataset:
+    """Waveforms on other stations or components; what is new is NaN."""
+    # Alignment looks at every index; the lazy time axis takes no part in it.
+    axis = xr.Coordinates.from_xindex(ds.xindexes["time"])
+    attrs = dict(ds["time"].attrs)
+    ds = ds.drop_vars("time").reindex(labels).assign_coords(axis)
+    ds["time"].attrs.update(attrs)
+    return ds

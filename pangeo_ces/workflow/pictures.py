@@ -12,6 +12,7 @@ from ..process.resample import interpolate
 from ..products.compare import waveform_fit
 from ..products.envelope import minmax
 from ..timeaxis import sampling_interval, time_index
+from .merge import reindexed
 
 Waveforms = Mapping[str, list[xr.Dataset]]
 
@@ -90,7 +91,7 @@ def _span(waveforms: Waveforms) -> tuple[float, float]:
 def _merged(parts: list[xr.Dataset], stations: Sequence[str] | None = None) -> xr.Dataset:
     """Datasets on the same time axis as one, on the union of their stations."""
     labels = stations or sorted({s for ds in parts for s in ds["station"].values.tolist()})
-    grown = [_reindexed(ds, list(labels)) for ds in parts]
+    grown = [reindexed(ds, station=list(labels)) for ds in parts]
     result = grown[0]
     for other in grown[1:]:
         for name in result.data_vars:
@@ -99,12 +100,3 @@ def _merged(parts: list[xr.Dataset], stations: Sequence[str] | None = None) -> x
         for name in ("latitude", "longitude", "epicentral_distance"):
             result[name] = result[name].fillna(other[name].drop_vars(list(other[name].coords)))
     return result
-
-
-def _reindexed(ds: xr.Dataset, labels: list[str]) -> xr.Dataset:
-    # Alignment looks at every index; the lazy time axis takes no part in it.
-    axis = xr.Coordinates.from_xindex(ds.xindexes["time"])
-    attrs = dict(ds["time"].attrs)
-    ds = ds.drop_vars("time").reindex(station=labels).assign_coords(axis)
-    ds["time"].attrs.update(attrs)
-    return ds

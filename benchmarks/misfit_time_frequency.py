@@ -62,7 +62,7 @@ def ours(one: np.ndarray, two: np.ndarray, task: str, band: str, nf: int, thread
         return _misfits(
             one[rows], two[rows], dt=DT, band=(*BANDS[band], nf, 6.0), local=False,
             reference="synthetic", joint=False, outputs=outputs_of(task),
-        )[:, 1:3]  # fmt: skip
+        )[:, 1:3].copy()  # fmt: skip
 
     parts = [slice(start, start + 3) for start in range(0, len(one), 3)]
     with ThreadPoolExecutor(threads) as pool:

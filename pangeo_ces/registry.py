@@ -2,7 +2,8 @@
 recipes and services are generated from.
 
 An operator is a pure function ``Dataset -> Dataset``.  Its leading positional parameters are
-Datasets; everything else is keyword-only and can be written as JSON.  Given trees, it works on
+Datasets, of which the last ones may be ``None`` by default; everything else is keyword-only and
+can be written as JSON.  Given trees, it works on
 every node that holds data.  Other packages add theirs
 through the entry-point group ``pangeo_ces.operators``.
 """
@@ -26,6 +27,8 @@ from .errors import ParameterError, SchemaError
 
 OPERATORS: dict[str, Operator] = {}
 ENTRY_POINTS = "pangeo_ces.operators"
+#: What a parameter named ``windows`` holds: labels of the first and the last sample of each.
+WINDOW_EDGES = ("window_start", "window_end")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +94,10 @@ def operator(
         Variables of the result, for the catalogue.
     """
     wanted = (needs,) if isinstance(needs, str) else tuple(needs)
-    given = (gives,) if isinstance(gives, str) else tuple(gives)
+    made = (gives,) if isinstance(gives, str) else tuple(gives)
 
     def decorate(function: Callable[..., xr.Dataset]) -> Callable[..., xr.Dataset]:
-        entry = Operator(function.__name__, function, wanted, given)
+        entry = Operator(function.__name__, function, wanted, made)
         signature = inspect.signature(function)
 
         @functools.wraps(function)
@@ -108,11 +111,17 @@ def operator(
             if any(isinstance(argument, xr.DataTree) for argument in bound.args):
                 return _over_trees(entry, checked, bound)
             bound.apply_defaults()
-            for name in entry.inputs:
+            given = [
+                name
+                for name in entry.inputs
+                if bound.arguments[name] is not None
+                or signature.parameters[name].default is not None
+            ]
+            for name in given:
                 _check_input(entry, name, bound.arguments[name])
             result = function(*bound.args, **bound.kwargs)
             options = {name: _plain(bound.arguments[name]) for name in entry.options}
-            inputs = tuple(bound.arguments[name] for name in entry.inputs)
+            inputs = tuple(bound.arguments[name] for name in given)
             return lineage.record(result, entry.name, options, inputs)
 
         OPERATORS[entry.name] = dataclasses.replace(entry, function=checked)
@@ -183,7 +192,14 @@ def _check_input(entry: Operator, name: str, ds: Any) -> None:
         hint = ".to_dataset()" if isinstance(ds, xr.DataArray) else " a Dataset"
         raise SchemaError(f"{entry.name}: {name} is a {type(ds).__name__}: give{hint}")
     waveforms = [need for need in entry.needs if need in conventions.QUANTITIES]
-    if waveforms:
+    if name == "windows":
+        missing = [edge for edge in WINDOW_EDGES if edge not in ds.data_vars]
+        if missing:
+            raise SchemaError(
+                f"{entry.name}: windows has no {' and no '.join(missing)}: give a Dataset with "
+                "both, in seconds after the origin time"
+            )
+    elif waveforms:
         conventions.quantity_of(ds, waveforms)
     elif entry.needs and not set(entry.needs) & set(map(str, ds.data_vars)):
         raise SchemaError(

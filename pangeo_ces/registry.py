@@ -3,9 +3,8 @@ recipes and services are generated from.
 
 An operator is a pure function ``Dataset -> Dataset``.  Its leading positional parameters are
 Datasets, of which the last ones may be ``None`` by default; everything else is keyword-only and
-can be written as JSON.  Given trees, it works on
-every node that holds data.  Other packages add theirs
-through the entry-point group ``pangeo_ces.operators``.
+can be written as JSON.  Given trees, it works on every node that holds data.  Other packages add
+theirs through the entry-point group ``pangeo_ces.operators``.
 """
 
 from __future__ import annotations

@@ -172,6 +172,30 @@ def test_own_operator(monkeypatch):
         amplify(ces.testing.synthetic_windows(quantity="velocity"))
 
 
+def test_input_that_may_be_left_out(monkeypatch):
+    monkeypatch.setattr(registry, "OPERATORS", dict(OPERATORS))
+
+    @registry.operator(needs="counts")
+    def pick(ds: xr.Dataset, windows: xr.Dataset | None = None) -> xr.Dataset:
+        """The counts, and whether there are windows."""
+        return ds.assign_attrs(windows=windows is not None)
+
+    ds = ces.testing.synthetic_windows()
+    windows = xr.Dataset({"window_start": ("window", [0.0]), "window_end": ("window", [1.0])})
+    assert registry.OPERATORS["pick"].inputs == ["ds", "windows"]
+    without, given = pick(ds), pick(ds, windows)
+    assert (without.attrs["windows"], given.attrs["windows"]) == (False, True)
+    assert "inputs" not in lineage.steps(without)[0]
+    assert lineage.steps(given)[0]["inputs"] == [[]]
+    xr.testing.assert_identical(pick(ds, windows=windows), given)
+    with pytest.raises(SchemaError, match="windows has no window_start and no window_end: give"):
+        pick(ds, ds)
+    with pytest.raises(SchemaError, match="windows is a DataArray"):
+        pick(ds, windows["window_start"])
+    with pytest.raises(SchemaError, match="ds is a NoneType: give a Dataset"):
+        pick(None)
+
+
 @pytest.mark.parametrize(
     "annotation, schema",
     [

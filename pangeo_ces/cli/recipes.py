@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -44,13 +45,15 @@ def _print_outcome(outcome: Any) -> None:
         say(f"  {path}")
 
 
-def _rapid_assessment() -> click.Command:
-    from ..workflow.rapid_assessment import rapid_assessment
-    from ..workflow.run import run_rapid_assessment
-
-    def assess(store: str, output: str, *, as_json: bool, quiet: bool, strict: bool,
-               **options: Any) -> None:  # fmt: skip
-        outcome = run_rapid_assessment(store, output, progress=watched(quiet or as_json), **options)
+def _command(
+    name: str,
+    recipe: Callable[..., Any],
+    run_recipe: Callable[..., Any],
+    presets: Iterable[str],
+) -> click.Command:
+    def call(store: str, output: str, *, as_json: bool, quiet: bool, strict: bool,
+             **options: Any) -> None:  # fmt: skip
+        outcome = run_recipe(store, output, progress=watched(quiet or as_json), **options)
         if as_json:
             click.echo(json.dumps(outcome.report))
         else:
@@ -58,7 +61,22 @@ def _rapid_assessment() -> click.Command:
         if strict and outcome.report["counts"]["rejected"]:
             raise SystemExit(1)
 
-    return recipe_command("rapid-assessment", rapid_assessment, assess)
+    return recipe_command(name, recipe, call, presets)
+
+
+def _rapid_assessment() -> click.Command:
+    from ..workflow.rapid_assessment import PRESETS, rapid_assessment
+    from ..workflow.run import run_rapid_assessment
+
+    return _command("rapid-assessment", rapid_assessment, run_rapid_assessment, PRESETS)
+
+
+def _misfit() -> click.Command:
+    from ..workflow.misfit import PRESETS, misfit
+    from ..workflow.run_misfit import run_misfit
+
+    return _command("misfit", misfit, run_misfit, PRESETS)
 
 
 run.add_command(_rapid_assessment())
+run.add_command(_misfit())

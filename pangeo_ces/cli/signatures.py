@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 
 def recipe_command(
-    name: str, function: Callable[..., Any], run: Callable[..., None]
+    name: str, function: Callable[..., Any], run: Callable[..., None], presets: Iterable[str]
 ) -> click.Command:
     """A command whose options are the keyword parameters of a recipe.
 
@@ -26,6 +28,8 @@ def recipe_command(
     run
         Called with the store, the output folder, ``preset``, ``cluster``, the flags ``as_json``,
         ``quiet`` and ``strict``, and those parameters that were given.
+    presets
+        Names of the parameter sets.
     """
     doc = (inspect.getdoc(function) or "").partition("\n")[0]
     hints = typing.get_type_hints(function)
@@ -53,7 +57,9 @@ def recipe_command(
         click.Option(["--input"], required=True, metavar="STORE", help="Store with event windows."),
         click.Option(["--output"], required=True, metavar="DIR", help="Folder for the results."),
         click.Option(["--cluster"], help="Where to compute: a name under ces.clusters."),
-        click.Option(["--preset"], default="default", show_default=True, help="default or dare."),
+        click.Option(
+            ["--preset"], default="default", show_default=True, help=" or ".join(presets) + "."
+        ),
     ]
     for key, parameter in parameters.items():
         default = "" if parameter.default is None else f"  [default: {_shown(parameter.default)}]"
@@ -93,9 +99,16 @@ def _typed(parameter: inspect.Parameter, text: str) -> Any:
                 raise ValueError(f"use one of {', '.join(typing.get_args(annotation))}")
             return text
         item = typing.get_args(annotation)[0]
+        if Mapping in (origin, typing.get_origin(item)):
+            return _from_json(text)
         return tuple(item(part) for part in text.split(",") if part.strip())
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OSError) as error:
         raise click.BadParameter(f"{text!r}: {error}", param_hint=flag) from None
+
+
+def _from_json(text: str) -> Any:
+    """JSON as such, or the name of a file that holds it."""
+    return json.loads(text if text.lstrip()[:1] in ("{", "[") else Path(text).read_text())
 
 
 def _metavar(parameter: inspect.Parameter) -> str:
@@ -103,6 +116,9 @@ def _metavar(parameter: inspect.Parameter) -> str:
     names = {bool: "YES|NO", int: "INTEGER", float: "NUMBER", str: "TEXT"}
     if typing.get_origin(annotation) is typing.Literal:
         return "|".join(typing.get_args(annotation))
+    item = (*typing.get_args(annotation), None)[0]
+    if Mapping in (typing.get_origin(annotation), typing.get_origin(item)):
+        return "JSON|FILE"
     return names.get(annotation, "A,B,…")
 
 
@@ -120,7 +136,7 @@ def plain(text: str) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, tuple | list):
-        return ",".join(f"{item:g}" for item in value)
+        return ",".join(item if isinstance(item, str) else f"{item:g}" for item in value)
     return (
         {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
     )

@@ -101,7 +101,7 @@ def rotate(
         for angle in _ANGLES[to]
     }
     if "back_azimuth" in angles:
-        matrix = _combined(_radial_transverse(np.deg2rad(angles["back_azimuth"])), matrix)
+        matrix = _combined(radial_transverse(np.deg2rad(angles["back_azimuth"])), matrix)
     if "incidence" in angles:
         matrix = _combined(_along_ray(np.deg2rad(angles["incidence"])), matrix)
     weights = xr.DataArray(matrix, dims=(*leading, "axis", "sensor"), name="weights")
@@ -181,7 +181,7 @@ def _resolving_matrix(azimuth: np.ndarray, dip: np.ndarray, letters: list[str]) 
     return result.reshape(*azimuth.shape[:-1], 3, azimuth.shape[-1])
 
 
-def _radial_transverse(back_azimuth: np.ndarray) -> np.ndarray:
+def radial_transverse(back_azimuth: np.ndarray) -> np.ndarray:
     """Matrices (..., 3, 3) from Z, N, E to Z, R, T."""
     sine, cosine = np.sin(back_azimuth), np.cos(back_azimuth)
     matrix = np.zeros((*back_azimuth.shape, 3, 3))

@@ -140,24 +140,27 @@ def common_spans(observed, synthetic):
     status = np.zeros(rows, np.int8)
     for row in range(rows):
         x, y = observed[row], synthetic[row]
-        any_x, any_y, first, last, both = False, False, -1, -1, 0
-        for i in range(samples):
-            here_x, here_y = np.isfinite(x[i]), np.isfinite(y[i])
-            any_x, any_y = any_x or here_x, any_y or here_y
-            if here_x and here_y:
-                if first < 0:
-                    first = i
-                last, both = i, both + 1
-        if not any_x:
-            status[row] = NO_OBSERVED
-        elif not any_y:
-            status[row] = NO_SYNTHETIC
-        elif both < 2:
-            status[row] = NO_OVERLAP
-        elif both < last + 1 - first:
-            status[row] = GAP
-        else:
-            spans[row, 0], spans[row, 1] = first, last + 1
-            if np.all(x[first : last + 1] == x[first]) or np.all(y[first : last + 1] == y[first]):
+        first, stop = 0, samples
+        while first < stop and not (np.isfinite(x[first]) and np.isfinite(y[first])):
+            first += 1
+        while stop > first and not (np.isfinite(x[stop - 1]) and np.isfinite(y[stop - 1])):
+            stop -= 1
+        missing = 0
+        for i in range(first, stop):  # without a branch: several at a time
+            missing += (x[i] - x[i] != 0.0) | (y[i] - y[i] != 0.0)
+        if missing == 0 and stop - first >= 2:
+            spans[row, 0], spans[row, 1] = first, stop
+            if _constant(x[first:stop]) or _constant(y[first:stop]):
                 status[row] = SILENT
+        elif not np.isfinite(x).any():
+            status[row] = NO_OBSERVED
+        elif not np.isfinite(y).any():
+            status[row] = NO_SYNTHETIC
+        else:
+            status[row] = NO_OVERLAP if stop - first - missing < 2 else GAP
     return spans, status
+
+
+@numba.njit(nogil=True, cache=True)
+def _constant(x):
+    return np.all(x == x[0]) if x[1] == x[0] else False

@@ -28,7 +28,7 @@ from .specfem import (
 QUANTITIES = {"d": "displacement", "v": "velocity", "a": "acceleration", "p": "pressure"}
 _AXES = {"E": (90.0, 0.0), "X": (90.0, 0.0), "N": (0.0, 0.0), "Y": (0.0, 0.0), "Z": (0.0, -90.0)}
 #: Band letter by time step (s): the first that the step exceeds.
-_BANDS = (("L", Fraction(1)), ("M", Fraction(1, 10)), ("B", Fraction(1, 80)),
+BANDS = (("L", Fraction(1)), ("M", Fraction(1, 10)), ("B", Fraction(1, 80)),
           ("H", Fraction(1, 250)), ("C", Fraction(1, 1000)), ("F", Fraction(0)))  # fmt: skip
 
 
@@ -114,7 +114,7 @@ class Run:
     def channel(self, axis: str) -> str:
         """Channel code of ``x``, ``y`` or ``z``, as SPECFEM names its own files."""
         step = fraction(self.parameters["DT"]) if "DT" in self.parameters else Fraction(1, 20)
-        band = next(letter for letter, limit in _BANDS if step > limit or step == limit == 1)
+        band = next(letter for letter, limit in BANDS if step > limit or step == limit == 1)
         axes = {"x": "X", "y": "Y", "z": "Z"} if self.cartesian else {"x": "E", "y": "N", "z": "Z"}
         return f"{band}X{axes[axis]}"
 

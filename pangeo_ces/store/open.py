@@ -163,7 +163,7 @@ def _small(root: zarr.Group, path: str, group: zarr.Group) -> xr.Dataset:
             )
     if "response_id" in ds and "response_document" not in ds:  # there is none
         ds["response_document"] = ("response", np.empty(0, dtype=object))
-    axes = [name for name, row in VARIABLES.items() if row.dims is not None or not row.units]
+    axes = [name for name, row in VARIABLES.items() if row.dims is not None]
     return ds.set_coords([name for name in ds.data_vars if name in axes or name in _LABELS])
 
 

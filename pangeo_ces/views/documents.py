@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,35 +43,52 @@ def to_geojson(tree: xr.DataTree) -> dict[str, Any]:
     """
     found = contents.sources(tree)
     first = next(iter(found.values()))
-    events = [_event(first, i) for i in range(first.sizes["event"])]
     values = {path: _values(ds) for path, ds in found.items()}
     names = {path: contents.measure_names(ds) for path, ds in found.items()}
+
+    def measured(i: int, s: int) -> dict[str, Any]:
+        return _by_source({path: _nested(first, names[path], values[path][i, s]) for path in found})
+
+    collection = feature_collection(first, measured)
+    features = collection.pop("features")
+    return collection | {
+        "units": {name: str(first[name].attrs.get("units", "")) for name in first.data_vars},
+        "damping": _number(first["damping"].values) if "damping" in first.coords else None,
+        "features": features,
+    }
+
+
+def feature_collection(
+    ds: xr.Dataset, measured: Callable[[int, int], dict[str, Any]]
+) -> dict[str, Any]:
+    """A Feature for each station, with what ``measured(event, station)`` says of each event.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Axes and coordinates ``event`` and ``station``.
+    measured : callable
+        Properties of the event and the station with these numbers.
+    """
+    events = [_event(ds, i) for i in range(ds.sizes["event"])]
     features = []
-    for s, label in enumerate(first["station"].values):
-        properties = _station(str(label), first, s)
+    for s, label in enumerate(ds["station"].values):
+        properties = _station(str(label), ds, s)
         properties["events"] = {
-            event["id"]: _at_station(first, i, s)
-            | _by_source({path: _nested(first, names[path], values[path][i, s]) for path in found})
-            for i, event in enumerate(events)
+            event["id"]: _at_station(ds, i, s) | measured(i, s) for i, event in enumerate(events)
         }
         features.append(
             {
                 "type": "Feature",
                 "id": str(label),
-                "geometry": _point(first["longitude"].values[s], first["latitude"].values[s]),
+                "geometry": _point(ds["longitude"].values[s], ds["latitude"].values[s]),
                 "properties": properties,
             }
         )
     collection: dict[str, Any] = {"type": "FeatureCollection"}
     if any(feature["geometry"] for feature in features):
-        collection["bbox"] = _bbox(first)
-    collection |= {
-        "events": events,
-        "units": {name: str(first[name].attrs.get("units", "")) for name in first.data_vars},
-        "damping": _number(first["damping"].values) if "damping" in first.coords else None,
-        "features": features,
-    }
-    return collection
+        collection["bbox"] = _bbox(ds)
+    return collection | {"events": events, "features": features}
 
 
 def write_geojson(collection: dict[str, Any], path_or_url: str | os.PathLike[str]) -> None:
@@ -106,18 +124,33 @@ def to_table(tree: xr.DataTree) -> pd.DataFrame:
     """
     found = contents.sources(tree)
     first = next(iter(found.values()))
-    shape = tuple(first.sizes[dim] for dim in ("event", "station", "component"))
+    columns = row_labels(first)
+    units = {}
+    for path, ds in found.items():
+        for name in contents.measure_names(ds):
+            column = f"{name}_{path.replace('/', '_')}"
+            array = contents.measure(ds, name).transpose("event", "station", "component")
+            columns[column] = array.values.ravel()
+            units[column] = str(array.attrs.get("units", ""))
+    table = pd.DataFrame(columns)
+    table.attrs["units"] = units
+    return table
+
+
+def row_labels(ds: xr.Dataset) -> dict[str, Any]:
+    """The columns that say what a row is, a row for each event, station and component."""
+    shape = tuple(ds.sizes[dim] for dim in ("event", "station", "component"))
     rows = np.indices(shape).reshape(3, -1)
-    codes = np.array([contents.station_codes(str(label)) for label in first["station"].values])
+    codes = np.array([contents.station_codes(str(label)) for label in ds["station"].values])
     codes = codes.reshape(-1, 4)[rows[1]]
 
     def along(name: str, *axes: int, scale: float = 1.0) -> Any:
-        if name not in first.coords:
+        if name not in ds.coords:
             return np.full(rows.shape[1], np.nan)
-        values = first[name].values[tuple(rows[axis] for axis in axes)]
+        values = ds[name].values[tuple(rows[axis] for axis in axes)]
         return values * scale if scale != 1 else values
 
-    columns: dict[str, Any] = {
+    return {
         "event": along("event", 0).astype(str),
         "origin_time": along("origin_time", 0),
         "magnitude": along("magnitude", 0),
@@ -132,16 +165,6 @@ def to_table(tree: xr.DataTree) -> pd.DataFrame:
         "epicentral_distance_km": along("epicentral_distance", 0, 1, scale=1e-3),
         "back_azimuth_deg": along("back_azimuth", 0, 1),
     }
-    units = {}
-    for path, ds in found.items():
-        for name in contents.measure_names(ds):
-            column = f"{name}_{path.replace('/', '_')}"
-            array = contents.measure(ds, name).transpose("event", "station", "component")
-            columns[column] = array.values.ravel()
-            units[column] = str(array.attrs.get("units", ""))
-    table = pd.DataFrame(columns)
-    table.attrs["units"] = units
-    return table
 
 
 def write_table(table: pd.DataFrame, path_or_url: str | os.PathLike[str]) -> None:

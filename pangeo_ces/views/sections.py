@@ -16,6 +16,7 @@ from pangeo_ces.views import contents, traces
 from pangeo_ces.views.traces import Waveforms
 
 _MOST_LABELS = 40
+_WINDOW_COLOUR = "#56B4E9"
 
 
 def plot_section(
@@ -25,6 +26,7 @@ def plot_section(
     component: str | None = None,
     time_range: tuple[float, float] | None = None,
     max_stations: int = 300,
+    windows: xr.Dataset | None = None,
 ) -> Figure:
     """Record section of one event: time since origin against epicentral distance.
 
@@ -42,6 +44,8 @@ def plot_section(
         First and last second shown.
     max_stations : int, default 300
         The nearest ones are drawn.
+    windows : xarray.Dataset, optional
+        Of :func:`~pangeo_ces.select_windows`, drawn as bars behind the traces.
 
     Returns
     -------
@@ -77,6 +81,11 @@ def plot_section(
         peaks.append(traces.peak(each))
         for path, (time, samples) in each.items():
             ax.plot(time, distance + half * samples / peaks[-1], color=colour[path], linewidth=0.8)
+    if windows is not None:
+        for label, distance in zip(found, km, strict=True):
+            for start, end in _windows_of(windows, name, label, component):
+                ax.fill_between([start, end], distance - half, distance + half,
+                                color=_WINDOW_COLOUR, alpha=0.3, linewidth=0)  # fmt: skip
     low, high = time_range or (
         min(float(array["time"][0]) for array in arrays.values()),
         max(float(array["time"][-1]) for array in arrays.values()),
@@ -217,6 +226,17 @@ def _fit(fits: xr.Dataset | None, event: str, station: str, component: str) -> s
         return ""
     cc, shift = (float(fits[name].sel(here)) for name in ("cc", "time_shift"))
     return f"cc {cc:.2f}  {shift:+.1f} s" if np.isfinite(cc) and np.isfinite(shift) else ""
+
+
+def _windows_of(
+    windows: xr.Dataset, event: object, station: str, component: str
+) -> list[tuple[float, float]]:
+    here = {"event": event, "station": station, "component": component}
+    if not all(value in windows[dim].values for dim, value in here.items()):
+        return []
+    one = windows.sel(here)
+    ends = np.column_stack([one["window_start"].values, one["window_end"].values])
+    return [(float(a), float(b)) for a, b in ends[np.isfinite(ends).all(axis=1)]]
 
 
 def _side_labels(ax: Axes, km: np.ndarray, texts: list[str]) -> None:

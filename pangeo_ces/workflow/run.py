@@ -101,7 +101,7 @@ def run_rapid_assessment(
     lazy = (assessment.product, pictures.thumbnails(assessment.waveforms), waveforms, fits)
     bar = ProgressBar() if progress else nullcontext()
     with compute.connect(cluster), bar:
-        product, thumbnails, waveforms, fits = _together(*lazy)
+        product, thumbnails, waveforms, fits = together(*lazy)
     folder = os.fspath(output).rstrip("/")
     report = _report(store, output, parameters, assessment, product)
     if not report["counts"]["used"]:
@@ -136,7 +136,7 @@ def run_rapid_assessment(
     return Outcome(product, files, report, fits)
 
 
-def _together(*parts: Any) -> tuple[Any, ...]:
+def together(*parts: Any) -> tuple[Any, ...]:
     """Compute trees and dictionaries of Datasets in one graph, so that a shard is read once."""
     flat = [
         {node.path: node.to_dataset(inherit=False) for node in part.subtree}

@@ -187,3 +187,12 @@ def test_misuse(record, shaking, options, fix):
     ds = record(dict(zip("ZNE", shaking, strict=True)))
     with pytest.raises(ParameterError, match=fix):
         fourier_spectrum(ds, **options)
+
+
+def test_written_spectra_stay_variables(record, shaking, tmp_path):
+    """Units that depend on the waveforms make no coordinate of a measure."""
+    spectra = fourier_spectrum(record(dict(zip("ZNE", shaking, strict=True))))
+    ces.write(spectra, tmp_path / "fas.zarr")
+    again = ces.open_store(tmp_path / "fas.zarr").to_dataset()
+    assert set(again.data_vars) == set(spectra.data_vars)
+    np.testing.assert_array_equal(again["fas"], spectra["fas"])

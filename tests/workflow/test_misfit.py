@@ -58,10 +58,11 @@ def waves(components="ZNE", samples=3000, shift=0, seed=0, stations=3):
 
 def tree_of(observed, synthetic):
     distance = xr.zeros_like(observed["back_azimuth"]) + 1e5
+    depth = ("event", np.array([1e4]))
     return xr.DataTree.from_dict(
         {
             f"windows/main/{side}/20Hz": ds.assign_coords(
-                epicentral_distance=distance
+                epicentral_distance=distance, event_depth=depth
             ).assign_attrs(sampling_interval="1/20")
             for side, ds in (("observed", observed), ("synthetic/model", synthetic))
         }
@@ -215,12 +216,16 @@ def test_windows_of_the_folder_are_those_of_the_product(outcome):
     assert (table["cc"] > 0.7).all() and (table["window_end"] > table["window_start"]).all()
 
 
-def test_adjoint_sources_of_the_folder(outcome):
+def test_adjoint_sources_of_the_folder(store, outcome):
     folder = outcome.files[0].rpartition("/")[0]
     written = [path for path in outcome.files if path.endswith(".adj")]
     assert written and all(path.startswith(f"{folder}/adjoint/specfem/") for path in written)
     two_columns = np.loadtxt(written[0])
-    assert two_columns.shape[1] == 2 and np.isfinite(two_columns).all()
+    (run,) = (pair.run for pair in ces.misfit(ces.open_store(store), **BAND).pairs)
+    # The samples of the run that made the synthetics: its step, its length, its first time.
+    assert two_columns.shape == (run["nstep"], 2) and np.isfinite(two_columns).all()
+    assert two_columns[0, 0] == pytest.approx(run["t0"], abs=1e-6)
+    assert two_columns[1, 0] - two_columns[0, 0] == pytest.approx(run["dt"], rel=1e-6)
     stations = [path for path in outcome.files if path.endswith("STATIONS_ADJOINT")]
     codes = {line.split()[0] for line in Path(stations[0]).read_text().splitlines()}
     event_folder = stations[0].rpartition("/")[0]

@@ -1,0 +1,380 @@
+"""Misfit: records against simulations, from one store to measures, windows and adjoint sources.
+
+Pairs are found by network and station code, event by event, brought onto one time axis, sent
+through a chain of operators, and measured: all in one lazy graph for all events, stations and
+models.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from ..conventions import MOTION
+from ..errors import InputError, ParameterError
+from ..process.source_time import convolve_source
+from ..process.sync import sync_cut
+from ..process.window import match, unmatched_rows
+from ..products._pairs import NO_SYNTHETIC, STATUS_ATTRS
+from ..products.adjoint import adjoint_source
+from ..products.goodness_of_fit import goodness_of_fit
+from ..products.misfit.measure import waveform_misfit
+from ..products.time_frequency import time_frequency_misfit
+from ..products.windowed import window_waveforms
+from ..products.windows.select import PRESETS as WINDOW_PRESETS
+from ..products.windows.select import select_windows
+from ..store.open import waveforms
+from ..timeaxis import sampling_interval, time_index
+from . import chain as chains
+from .merge import on_one_axis, reindexed
+from .parts import Rejected, models_of, take_part, window_sets
+
+#: Measures that are not those of ``waveform_misfit``.
+_OTHERS = ("time_frequency", "goodness_of_fit")
+#: Without a shortest period, simulations are trusted up to this fraction of their Nyquist
+#: frequency.
+_TRUSTED = 0.8
+_VERCE_BAND = (0.005, 0.01, 8.0, 10.0)
+_VERCE_CHAIN: list[dict[str, Any]] = [
+    {"operator": "detrend", "parameters": {"type": "linear"}},
+    {"operator": "taper", "parameters": {"max_percentage": 0.05, "type": "hann"}},
+    {"operator": "remove_response", "side": "observed",
+     "parameters": {"output": "velocity", "pre_filt": _VERCE_BAND, "water_level": 60.0,
+                    "zero_mean": False, "taper": False}},
+    {"operator": "prefilter", "side": "synthetic", "parameters": {"pre_filt": _VERCE_BAND}},
+    {"operator": "lowpass", "parameters": {"freq": 2.0, "corners": 3}},
+    {"operator": "highpass", "parameters": {"freq": 0.1, "corners": 3}},
+    {"operator": "bandpass", "parameters": {"freqmin": 0.1, "freqmax": 2.0, "corners": 3}},
+    {"operator": "rotate", "parameters": {"to": "ZRT"}},
+]  # fmt: skip
+_VERCE: dict[str, Any] = {
+    "chain": _VERCE_CHAIN, "min_period": 0.5, "max_period": 10.0, "nf": 100, "w0": 6.0,
+    "window_options": WINDOW_PRESETS["verce"],
+}  # fmt: skip
+#: Named parameter sets.  Those of ``verce`` are the defaults of the VERCE platform for its three
+#: types of misfit: ``time_frequency``, ``pyflex`` and ``pyflex_and_time_frequency``.
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "verce": {**_VERCE, "measures": ("time_frequency",), "measured": "whole"},
+    "verce_pyflex": {**_VERCE, "measures": ("cc_traveltime",), "measured": "windows"},
+    "verce_pyflex_and_time_frequency": {
+        **_VERCE, "measures": ("time_frequency",), "measured": "windows",
+    },
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """Processed records and synthetics on one time axis, with the windows found in them.
+
+    ``run`` has ``dt``, ``nstep`` and ``t0`` of the synthetics as they are stored.
+    """
+
+    model: str
+    observed: xr.Dataset
+    synthetic: xr.Dataset
+    windows: xr.Dataset | None
+    run: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Misfit:
+    """The outcome, still lazy.
+
+    Attributes
+    ----------
+    product
+        ``measures/MODEL`` over (event, station, component), ``windows/MODEL`` with a window axis
+        besides, and ``adjoint/MODEL/NUMBER``, a node for each time axis.
+    pairs
+        The processed waveforms behind it.
+    unmatched
+        Rows with ``event``, ``station``, ``side``, ``reason``.
+    rejected
+        Channels and stations that take no part, with the reason.
+    notes
+        What was decided for want of a parameter.
+    band
+        Shortest and longest period of the comparison, s.
+    """
+
+    product: xr.DataTree
+    pairs: list[Pairs]
+    unmatched: list[dict[str, str]]
+    rejected: list[Rejected]
+    notes: list[str]
+    band: tuple[float, float]
+
+
+def misfit(
+    tree: xr.DataTree,
+    *,
+    name: str = "main",
+    models: Sequence[str] | None = None,
+    quantity: Literal["acceleration", "velocity", "displacement"] = "velocity",
+    min_period: float | None = None,
+    max_period: float = 20.0,
+    chain: Sequence[Mapping[str, Any]] | None = None,
+    pre_filt: tuple[float, float, float, float] | None = None,
+    water_level: float | None = 60.0,
+    max_percentage: float = 0.05,
+    corners: int = 4,
+    zerophase: bool = True,
+    axes: Literal["ZNE", "ZRT"] = "ZNE",
+    sampling_rate: float | None = None,
+    half_duration: float | None = None,
+    source_shape: Literal["gaussian", "triangle", "boxcar"] = "gaussian",
+    measures: Sequence[str] = ("waveform", "cross_correlation", "cc_traveltime", "time_frequency"),
+    measured: Literal["windows", "whole"] = "windows",
+    window_options: Mapping[str, Any] | None = None,
+    nf: int = 100,
+    w0: float = 6.0,
+    adjoint: str | None = None,
+) -> Misfit:
+    """Misfits of all records and simulations of a window set, their windows and adjoint sources.
+
+    Parameters
+    ----------
+    tree
+        A store opened with ``open_store``.
+    name
+        Window set, below ``windows/``.
+    models
+        Synthetics to compare with; all by default.
+    quantity
+        Ground motion that both sides are brought to.
+    min_period, max_period
+        Band of the comparison in seconds: of the filter, of the windows, of the wavelets.  By
+        default the shortest period is that of 0.8 of the synthetics' Nyquist frequency, and noted.
+    chain
+        Steps for both sides, in order, as plain data: ``operator``, ``parameters`` and ``side``
+        (``both``, ``observed`` or ``synthetic``) of each.  By default linear detrend, taper,
+        response (``pre_filt`` alone for synthetics), band-pass, motion, rotation.
+    pre_filt
+        Four corners in Hz of a cosine band applied with the response, and to synthetics alike.
+    water_level
+        Smallest spectral amplitude divided by, in dB below the largest; ``None`` for none.
+    max_percentage
+        Taper at each end, as a fraction of the record.
+    corners, zerophase
+        Of the Butterworth band-pass.
+    axes
+        Axes that the default chain rotates to: ``ZNE`` or ``ZRT``.
+    sampling_rate
+        Of both sides in Hz; the lower of the two by default.
+    half_duration, source_shape
+        Source time function that synthetics are convolved with first; none by default.
+    measures
+        Of ``waveform_misfit``, and ``time_frequency`` and ``goodness_of_fit``.
+    measured
+        What is compared: the selected ``windows``, or the ``whole`` time both sides have.
+    window_options
+        Parameters of ``select_windows``.
+    nf, w0
+        Frequencies and wavelet parameter of the time-frequency misfits.
+    adjoint
+        Measure of the adjoint sources; none are made by default.
+
+    Returns
+    -------
+    Misfit
+        Lazy; ``outcome.product.compute()`` or any write runs it.
+    """
+    if quantity not in MOTION:
+        raise ParameterError(f"quantity {quantity!r}: use one of {', '.join(MOTION)}")
+    if measured not in ("windows", "whole"):
+        raise ParameterError(f"measured {measured!r}: use 'windows' or 'whole'")
+    records = [ds for _, ds in waveforms(tree, f"windows/{name}/observed")]
+    simulations = models_of(tree, name, models)
+    if not records or not simulations:
+        missing = "records" if not records else "simulations"
+        raise InputError(
+            f"no {missing} in the event windows {name!r}: convert them with event=… (--event), or "
+            f"choose from {', '.join(window_sets(tree)) or 'none'}"
+        )
+    notes: list[str] = []
+    if min_period is None:
+        slowest = max(sampling_interval(ds) for nodes in simulations.values() for ds in nodes)
+        min_period = float(2 * slowest / _TRUSTED)
+        notes.append(
+            f"no min_period given: {min_period:.3g} s was taken, 0.8 of the synthetics' Nyquist "
+            "frequency; give the period that the simulation resolves"
+        )
+    if not 0 < min_period < max_period:
+        raise ParameterError(
+            f"min_period {min_period:g} s is not below max_period {max_period:g} s: swap them"
+        )
+    steps = chains.parse(
+        chain
+        if chain is not None
+        else _usual_chain(quantity, (1 / max_period, 1 / min_period), pre_filt, water_level,
+                          max_percentage, corners, zerophase, axes)
+    )  # fmt: skip
+    source = half_duration and {"half_duration": half_duration, "shape": source_shape}
+    rejected: list[Rejected] = []
+    unmatched: list[dict[str, str]] = []
+    observed = take_part(records, "observed", quantity, False, rejected)
+    pairs: list[Pairs] = []
+    for model, nodes in simulations.items():
+        side = f"synthetic/{model}"
+        synthetic = take_part(nodes, side, quantity, False, rejected)
+        unmatched += unmatched_rows(observed, synthetic, "observed")
+        unmatched += unmatched_rows(synthetic, observed, "synthetic")
+        for one in observed:
+            for two in synthetic:
+                both = match(one, two)
+                if not both.observed.sizes["station"]:
+                    continue
+                made = convolve_source(both.synthetic, **source) if source else both.synthetic
+                sides = sync_cut(both.observed, made, sampling_rate=sampling_rate)
+                done = [
+                    _measurable(chains.run(steps, ds, kind), quantity, kind)
+                    for ds, kind in zip(sides, ("observed", "synthetic"), strict=True)
+                ]
+                pairs.append(Pairs(model, *_same_components(*done), None, _axis_of(two)))
+    if not pairs:
+        raise InputError("no record has a simulation: check the station codes of both sides")
+    band = {"min_period": min_period, "max_period": max_period}
+    if measured == "windows" or adjoint:
+        options = band | dict(window_options or {})
+        pairs = [
+            dataclasses.replace(p, windows=select_windows(p.observed, p.synthetic, **options))
+            for p in pairs
+        ]
+    product = _product(pairs, measures, measured, band, nf, w0, adjoint)
+    unique = [dict(row) for row in dict.fromkeys(tuple(row.items()) for row in unmatched)]
+    product.attrs = {"title": "Misfit of records and simulations", "notes": notes}
+    return Misfit(product, pairs, unique, rejected, notes, (min_period, max_period))
+
+
+def _axis_of(ds: xr.Dataset) -> dict[str, Any]:
+    """What a solver calls the time axis of its seismograms."""
+    axis = time_index(ds).transform
+    return {"dt": float(axis.interval), "nstep": axis.samples, "t0": float(axis.offset)}
+
+
+def _usual_chain(
+    quantity: str,
+    band: tuple[float, float],
+    pre_filt: tuple[float, float, float, float] | None,
+    water_level: float | None,
+    max_percentage: float,
+    corners: int,
+    zerophase: bool,
+    axes: str,
+) -> list[dict[str, Any]]:
+    response = {"output": quantity, "water_level": water_level, "pre_filt": pre_filt,
+                "zero_mean": False, "taper": False}  # fmt: skip
+    steps: list[dict[str, Any]] = [
+        {"operator": "detrend"},
+        {"operator": "taper", "parameters": {"max_percentage": max_percentage}},
+        {"operator": "remove_response", "parameters": response, "side": "observed"},
+        {"operator": "bandpass", "parameters": {"freqmin": band[0], "freqmax": band[1],
+                                                "corners": corners, "zerophase": zerophase}},
+        {"operator": "to_motion", "parameters": {"quantity": quantity}},
+        {"operator": "rotate", "parameters": {"to": axes}},
+    ]  # fmt: skip
+    if pre_filt is not None:
+        shaped = {"operator": "prefilter", "parameters": {"pre_filt": pre_filt},
+                  "side": "synthetic"}  # fmt: skip
+        steps.insert(3, shaped)
+    return steps
+
+
+def _measurable(ds: xr.Dataset, quantity: str, side: str) -> xr.Dataset:
+    """Without coordinates that only processing needs; refused if it is not the quantity asked."""
+    if quantity not in ds:
+        raise ParameterError(
+            f"after the chain the {side} waveforms are {', '.join(map(str, ds.data_vars))}, not "
+            f"{quantity}: add remove_response or to_motion to the chain, or choose that quantity"
+        )
+    return ds.drop_vars([name for name in ds.coords if "response" in ds[name].dims])
+
+
+def _same_components(one: xr.Dataset, two: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+    """Both sides on all components of either; what a side has not is NaN."""
+    names = list(dict.fromkeys([*one["component"].values.tolist(),
+                                *two["component"].values.tolist()]))  # fmt: skip
+    first, second = (
+        ds if ds["component"].values.tolist() == names else reindexed(ds, component=names)
+        for ds in (one, two)
+    )
+    return first, second
+
+
+def _product(
+    pairs: list[Pairs],
+    measures: Sequence[str],
+    measured: str,
+    band: Mapping[str, float],
+    nf: int,
+    w0: float,
+    adjoint: str | None,
+) -> xr.DataTree:
+    tables: dict[str, list[xr.Dataset]] = {}
+    nodes: dict[str, xr.Dataset] = {}
+    for number, pair in enumerate(pairs):
+        windows = pair.windows if measured == "windows" else None
+        found = [_measure(pair, windows, measure, band, nf, w0) for measure in measures]
+        tables.setdefault(f"measures/{pair.model}", []).append(_side_by_side(found))
+        if pair.windows is not None:
+            tables.setdefault(f"windows/{pair.model}", []).append(pair.windows)
+        if adjoint:
+            nodes[f"adjoint/{pair.model}/{number}"] = adjoint_source(
+                pair.observed, pair.synthetic, pair.windows, measure=adjoint, **band
+            )
+    for kind in ("measures", "windows"):
+        same = {path: many for path, many in tables.items() if path.startswith(kind)}
+        if same:
+            nodes |= {path: _with_status(ds) for path, ds in on_one_axis(same).items()}
+    return xr.DataTree.from_dict(nodes)
+
+
+def _measure(
+    pair: Pairs,
+    windows: xr.Dataset | None,
+    measure: str,
+    band: Mapping[str, float],
+    nf: int,
+    w0: float,
+) -> xr.Dataset:
+    """One measure, its variables named so that they can stand beside others."""
+    observed, synthetic = pair.observed, pair.synthetic
+    if measure in _OTHERS:
+        if windows is not None:
+            observed = window_waveforms(observed, windows)
+            synthetic = window_waveforms(synthetic, windows)
+        if measure == "goodness_of_fit":
+            return goodness_of_fit(observed, synthetic)
+        return time_frequency_misfit(
+            observed, synthetic, fmin=1 / band["max_period"], fmax=1 / band["min_period"],
+            nf=nf, w0=w0,
+        )  # fmt: skip
+    found = waveform_misfit(observed, synthetic, windows, measure=measure, **band)
+    return found.rename(misfit=f"misfit_{measure}")
+
+
+def _side_by_side(found: Sequence[xr.Dataset]) -> xr.Dataset:
+    """All measures as one Dataset; ``status`` is the worst of them."""
+    result = found[0]
+    for other in found[1:]:
+        bare = other.drop_vars(list(other.coords))
+        new = [name for name in bare.data_vars if name not in result]
+        if "status" in bare and "status" in result:
+            worst = xr.ufuncs.maximum(result["status"], bare["status"])
+            result = result.assign(status=worst.assign_attrs(result["status"].attrs))
+        kept = {str(n): other[n].coords[n] for n in other[new].dims if n in other[new].coords}
+        result = result.assign(bare[new]).assign_coords(kept)
+    return result
+
+
+def _with_status(ds: xr.Dataset) -> xr.Dataset:
+    """``status`` as whole numbers again, of stations that only others have too."""
+    if "status" not in ds or np.issubdtype(ds["status"].dtype, np.integer):
+        return ds
+    status = ds["status"].fillna(NO_SYNTHETIC).astype("int8").assign_attrs(STATUS_ATTRS)
+    return ds.assign(status=status)

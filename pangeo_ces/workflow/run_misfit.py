@@ -1,0 +1,290 @@
+"""Running the misfit recipe from a store to a folder of numbers, pictures and adjoint sources."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from dask.diagnostics import ProgressBar
+from matplotlib.figure import Figure
+
+from .. import __version__, compute
+from ..errors import InputError, ParameterError
+from ..products._pairs import OK
+from ..store.open import conversion_reports, open_store
+from ..store.write import write
+from ..views import (
+    plot_map,
+    plot_misfit_histogram,
+    plot_section,
+    plot_time_frequency_misfit,
+    plot_windows,
+    to_misfit_geojson,
+    to_misfit_table,
+    to_windows_table,
+    write_adjoint_sources,
+    write_figure,
+    write_geojson,
+    write_misfit_report,
+    write_table,
+)
+from ..views.files import write_bytes
+from .misfit import PRESETS, Misfit, Pairs, misfit
+from .run import Outcome, together
+
+#: Measures that are mapped and counted, the first that there are.
+_SHOWN = ("em", "pm", "cc", "time_shift", "dlna", "misfit_waveform", "misfit_cc_traveltime")
+_MAPS, _STATIONS_IN_SECTIONS = 3, 60
+
+
+def run_misfit(
+    store: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    preset: str = "default",
+    cluster: str | None = None,
+    progress: bool = False,
+    panels: int = 6,
+    **parameters: Any,
+) -> Outcome:
+    """Compare the records and simulations of a store and write everything into a folder.
+
+    Parameters
+    ----------
+    store
+        Path or URL of a store with event windows.
+    output
+        Folder (path or URL); files of an earlier run are replaced.
+    preset
+        Named parameter set: ``default``, ``verce``, ``verce_pyflex`` or
+        ``verce_pyflex_and_time_frequency``; ``parameters`` win over it.
+    cluster
+        Where to compute: a name of :func:`~pangeo_ces.connect`.
+    progress
+        Show a progress bar.
+    panels
+        Pairs with pictures of their own, those of the nearest stations.
+    parameters
+        Of :func:`misfit`.
+
+    Returns
+    -------
+    Outcome
+        ``files`` are ``misfit.zarr``, ``misfit.csv``, ``misfit.parquet``, ``misfit.geojson``,
+        ``report.html``, ``report.json``; with windows ``windows.csv`` and ``windows.parquet``;
+        pictures below ``panels/``; with ``adjoint`` SPECFEM's files below ``adjoint/MODEL/EVENT/``.
+    """
+    if preset not in PRESETS:
+        raise ParameterError(f"no preset {preset!r}: use one of {', '.join(PRESETS)}")
+    parameters = PRESETS[preset] | parameters
+    outcome = misfit(open_store(store), **parameters)
+    shown = [_nearest(pair, max(panels, _STATIONS_IN_SECTIONS)) for pair in outcome.pairs]
+    waveforms = [{"observed": p.observed, "synthetic": p.synthetic} for p in shown]
+    windows = [{} if p.windows is None else {"windows": p.windows} for p in shown]
+    with compute.connect(cluster), ProgressBar() if progress else nullcontext():
+        product, *computed = together(
+            outcome.product, *(a | b for a, b in zip(waveforms, windows, strict=True))
+        )
+    shown = [
+        dataclasses.replace(
+            pair, observed=done["observed"], synthetic=done["synthetic"],
+            windows=done.get("windows"),
+        )
+        for pair, done in zip(shown, computed, strict=True)
+    ]  # fmt: skip
+    folder = os.fspath(output).rstrip("/")
+    table = to_misfit_table(product)
+    report = _report(store, output, parameters, outcome, table)
+    if not report["counts"]["measured"]:
+        write_bytes(f"{folder}/report.json", _json(report))
+        raise InputError(f"no pair gave a value: see {folder}/report.json for the reasons")
+    product.attrs["recipe"] = "misfit"
+    product.attrs["parameters"] = _json(parameters).decode()
+    files: list[str] = []
+
+    def target(name: str) -> str:
+        files.append(f"{folder}/{name}")
+        return files[-1]
+
+    for suffix in ("csv", "parquet"):
+        write_table(table, target(f"misfit.{suffix}"))
+        if "windows" in product.children:
+            write_table(to_windows_table(product), target(f"windows.{suffix}"))
+    write_geojson(to_misfit_geojson(product), target("misfit.geojson"))
+    write(product, target("misfit.zarr"), overwrite=True)
+    for number, pair in enumerate(outcome.pairs if parameters.get("adjoint") else []):
+        sources = product[f"adjoint/{pair.model}/{number}"].to_dataset()
+        for event in sources["event"].values.tolist():
+            one = sources.sel(event=[event])
+            if (one["status"] == OK).any():
+                files += write_adjoint_sources(
+                    one, f"{folder}/adjoint/{pair.model}/{event}", **pair.run
+                )
+    figures = {
+        "Maps": _maps(product),
+        "Distributions": _histograms(product),
+        "Record sections": [s for pair in shown for s in _sections(pair)],
+        "Pairs in pictures": _panels(shown, panels, parameters, outcome, target),
+    }
+    write_misfit_report(target("report.html"), table, figures, report)
+    report["files"] = [*files, f"{folder}/report.json"]
+    write_bytes(target("report.json"), _json(report))
+    return Outcome(product, files, report, {})
+
+
+def _nearest(pair: Pairs, count: int) -> Pairs:
+    """The stations that pictures show."""
+    distance = pair.observed["epicentral_distance"].min("event").values
+    first = np.sort(np.argsort(distance, kind="stable")[:count])
+    windows = None if pair.windows is None else pair.windows.isel(station=first)
+    return dataclasses.replace(
+        pair, observed=pair.observed.isel(station=first),
+        synthetic=pair.synthetic.isel(station=first), windows=windows,
+    )  # fmt: skip
+
+
+def _measures(product: xr.DataTree) -> list[tuple[str, xr.Dataset, list[str]]]:
+    """Model, Dataset and the names of what is shown of it."""
+    found = []
+    for model, node in product["measures"].children.items():
+        ds = node.to_dataset()
+        names = [name for name in _SHOWN if name in ds and ds[name].notnull().any()]
+        found.append((model, ds, names))
+    return found
+
+
+def _maps(product: xr.DataTree) -> list[tuple[str, Figure]]:
+    """Maps of the first measures of the event with most values, a figure for each."""
+    figures = []
+    for model, ds, names in _measures(product):
+        for name in names[:_MAPS]:
+            values = ds[name]
+            event = values.notnull().sum(["station", "component"]).values.argmax()
+            one = values.isel(event=event)
+            component = one["component"].values[one.notnull().sum("station").values.argmax()]
+            placed = one.sel(component=component).dropna("station")
+            ax = plot_map(placed, diverging=name in ("time_shift", "dlna"))
+            figure = ax.get_figure(root=True)
+            assert isinstance(figure, Figure)
+            figures.append((f"{name} of {component}, {model}", figure))
+    return figures
+
+
+def _histograms(product: xr.DataTree) -> list[tuple[str, Figure]]:
+    return [(f"{name}, {model}", plot_misfit_histogram(ds[name]))
+            for model, ds, names in _measures(product) for name in names]  # fmt: skip
+
+
+def _sections(pair: Pairs) -> list[tuple[str, Figure]]:
+    """The vertical records of the event with most of them."""
+    waves = {"observed": pair.observed, f"synthetic/{pair.model}": pair.synthetic}
+    there = pair.observed["data_start"].notnull().sum(["station", "component"])
+    component = "Z" if "Z" in pair.observed["component"].values else None
+    component = component or str(pair.observed["component"].values[0])
+    figure = plot_section(
+        waves, event=int(there.values.argmax()), component=component, windows=pair.windows,
+        max_stations=_STATIONS_IN_SECTIONS,
+    )  # fmt: skip
+    return [(f"{component} with windows, {pair.model}" if pair.windows is not None
+             else f"{component}, {pair.model}", figure)]  # fmt: skip
+
+
+def _panels(
+    shown: list[Pairs],
+    count: int,
+    parameters: dict[str, Any],
+    outcome: Misfit,
+    target: Callable[[str], str],
+) -> list[tuple[str, Figure]]:
+    """Windows and time-frequency panels of the nearest pairs, written one by one too."""
+    figures: list[tuple[str, Figure]] = []
+    ranked = []
+    for pair in shown:
+        both = pair.observed["data_start"].notnull() & pair.synthetic["data_start"].notnull()
+        for i, j, k in np.argwhere(both.transpose("event", "station", "component").values):
+            distance = float(pair.observed["epicentral_distance"].values[i, j])
+            ranked.append((distance, int(i), int(j), int(k), pair))
+    ranked.sort(key=lambda row: row[:4])
+    for _, i, j, k, pair in ranked[:count]:
+        event, station, component = (
+            str(pair.observed[dim].values[n])
+            for dim, n in (("event", i), ("station", j), ("component", k))
+        )
+        here: dict[str, Any] = {"event": event, "station": station, "component": component}
+        name = f"{event}-{station}-{component}-{pair.model}"
+        made = []
+        if pair.windows is not None:
+            made.append(
+                ("windows", plot_windows(pair.observed, pair.synthetic, pair.windows, **here))
+            )
+        if "time_frequency" in parameters.get("measures", ("time_frequency",)):
+            band: dict[str, Any] = {"fmin": 1 / outcome.band[1], "fmax": 1 / outcome.band[0]}
+            wavelets = {key: parameters[key] for key in ("nf", "w0") if key in parameters}
+            try:
+                figure = plot_time_frequency_misfit(
+                    pair.observed, pair.synthetic, **here, **band, **wavelets
+                )
+            except ParameterError:
+                continue  # its row in the table says what is wrong with the pair
+            made.append(("time-frequency", figure))
+        for kind, figure in made:
+            write_figure(figure, target(f"panels/{kind}-{name}.png"), dpi=110)
+            figures.append((f"{kind}, {name}", figure))
+    return figures
+
+
+def _report(
+    store: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    parameters: dict[str, Any],
+    outcome: Misfit,
+    table: Any,
+) -> dict[str, Any]:
+    """Counts, and a row for each channel that is left out, with the reason."""
+    sides = ["observed", *(f"synthetic/{pair.model}" for pair in outcome.pairs)]
+    sides = [f"windows/{parameters.get('name', 'main')}/{side}" for side in sides]
+    conversions = {
+        base: report for base, report in conversion_reports(store).items() if base in sides
+    }
+    rows = [row for report in conversions.values() for row in report["rows"]]
+    rows += [
+        {"file": "", "trace": f"{r.station}{r.component}", "event": r.event, "side": r.side,
+         "status": "rejected", "reason": r.reason}
+        for r in outcome.rejected
+    ]  # fmt: skip
+    faults = table[~table["status"].isin(["ok", "no_observed", "no_synthetic"])]
+    rows += [
+        {"file": "", "trace": f"{r.network}.{r.station}.{r.location}.{r.channel}{r.component}",
+         "event": r.event, "side": f"synthetic/{r.model}", "status": "warning",
+         "reason": r.status.replace("_", " ")}
+        for r in faults.itertuples()
+    ]  # fmt: skip
+    return {
+        "recipe": "misfit",
+        "version": __version__,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "input": os.fspath(store),
+        "output": os.fspath(output),
+        "parameters": parameters,
+        "counts": {
+            "pairs": int((~table["status"].isin(["no_observed", "no_synthetic"])).sum()),
+            "measured": int((table["status"] == "ok").sum()),
+            "unmatched": len(outcome.unmatched),
+            "rejected": sum(row["status"] == "rejected" for row in rows),
+            "warnings": sum(row["status"] == "warning" for row in rows),
+        },
+        "rows": rows,
+        "unmatched": outcome.unmatched,
+        "notes": outcome.notes,
+    }
+
+
+def _json(report: dict[str, Any]) -> bytes:
+    return json.dumps(report, indent=2, ensure_ascii=False).encode()

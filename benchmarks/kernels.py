@@ -5,6 +5,7 @@ from scipy.signal import iirfilter
 
 from pangeo_ces.process import condition, response_division
 from pangeo_ces.process import filter as filtering
+from pangeo_ces.process._trends import delinear
 from pangeo_ces.products import peak_motion
 from pangeo_ces.products.sweep import Oscillator
 
@@ -21,7 +22,7 @@ class Kernels:
                 getattr(self, name)()
 
     def time_detrend(self):
-        condition._runwise(self.block, rule=condition._delinear)
+        condition._runwise(self.block, rule=delinear)
 
     def time_bandpass(self):
         filtering._sosfilt_runs(self.block, sos=self.sos, zerophase=False)

@@ -37,3 +37,10 @@ class Pipeline:
 
     def peakmem_rapid_assessment(self, folder):
         self.time_rapid_assessment(folder)
+
+    def time_misfit(self, folder):
+        tree = ces.open_store(f"{folder}/store.zarr")
+        ces.misfit(tree, min_period=1.0, max_period=20.0, adjoint="waveform").product.compute()
+
+    def peakmem_misfit(self, folder):
+        self.time_misfit(folder)

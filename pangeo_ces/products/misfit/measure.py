@@ -77,10 +77,10 @@ def waveform_misfit(
 
     After [1]_ (``waveform``, ``cc_traveltime``), [2]_ (``cc_traveltime``), [3]_, [4]_, [5]_
     (``multitaper``), [6]_ (``envelope``, ``instantaneous_phase``) and [7]_
-    (``exponentiated_phase``); with e = wtr_env max(D), D' = D + wtr_env max(D), S' = S + wtr_env max(S), ``A_d`` and ``A_s``
-    as ``amplitude`` says, and q the units of the waveforms.  Values of ``waveform``,
-    ``cc_traveltime``, ``multitaper``, ``exponentiated_phase`` and ``convolution`` are those of
-    pyadjoint 0.2.3.  ``multitaper`` moves the observed window by the shift of all: a whole
+    (``exponentiated_phase``); with e = wtr_env max(D), D' = D + wtr_env max(D), S' = S + wtr_env
+    max(S), ``A_d`` and ``A_s`` as ``amplitude`` says, and q the units of the waveforms.  Values of
+    ``waveform``, ``cc_traveltime``, ``multitaper``, ``exponentiated_phase`` and ``convolution`` are
+    those of pyadjoint 0.2.3.  ``multitaper`` moves the observed window by the shift of all: a whole
     record has nothing beside it, and is measured by cross-correlation.
 
     Parameters

@@ -119,7 +119,7 @@ def _selected(number):
             obspy.Trace(observed, header), obspy.Trace(synthetic, header), pyflex.Config(**config),
             **known,
         )  # fmt: skip
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         print(number, repr(error), file=sys.stderr)
         return None
     rows = [

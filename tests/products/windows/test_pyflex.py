@@ -83,7 +83,7 @@ def abkt(data, windows_of):
 
 @pytest.mark.parametrize("emulate", [False, True])
 def test_reference_of_pyflex(abkt, found, emulate):
-    """The numbers are printed to six digits (cc to 8); ObsPy's filters moved the last two."""
+    """dlnA is printed to five digits; cc to 8, of which ObsPy's filters moved the last two."""
     sides, reference = abkt
     reference = reference["pyflex"]
     config = reference["config"] | {"emulate_pyflex": emulate}
@@ -92,11 +92,11 @@ def test_reference_of_pyflex(abkt, found, emulate):
     assert ours[:, 1].tolist() == reference["right"]
     assert ours[:, 2].tolist() == reference["cc_shift"]
     np.testing.assert_allclose(ours[:, 3], reference["max_cc"], atol=1e-6)
-    np.testing.assert_allclose(ours[:, 4], reference["dlnA"], atol=3e-6)
+    np.testing.assert_allclose(ours[:, 4], reference["dlnA"], atol=6e-6)
     alone = select_windows(*sides, **config, arrivals=False)
-    assert int(alone["windows"]) == reference["n_windows_without_event_information"]
+    assert alone["windows"].item() == reference["n_windows_without_event_information"]
     merged = select_windows(*sides, **config, resolution_strategy="merge")
-    assert int(merged["windows"]) == reference["n_windows_merge_strategy"]
+    assert merged["windows"].item() == reference["n_windows_merge_strategy"]
 
 
 def test_windows_of_flexwin(abkt, found):

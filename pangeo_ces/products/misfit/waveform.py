@@ -52,14 +52,20 @@ def _windows(
         weights = tapers[taper_at[w] : taper_at[w] + n]
         d, s, y, f = d_all[:n], s_all[:n], y_all[:n], f_all[:n]
         x, z = observed[row[w], first : first + n], synthetic[row[w], first : first + n]
-        for i in range(n):
-            d[i], s[i] = x[i] * weights[i], z[i] * weights[i]
-        if kind <= 3:
-            _difference(d, s, kind, dt, y, f, values[w])
-        elif kind == 4:
-            _correlation(d, s, dt, f, values[w])
+        if kind == 0:  # in one pass: what most ask for is bound by memory
+            for i in range(n):
+                f[i] = (z[i] - x[i]) * weights[i]
+                y[i] = 0.5 * f[i] * f[i]
+            values[w, 0] = simpson(y, dt)
         else:
-            _amplitude(d, s, kind == 6, peak, dt, f, values[w])
+            for i in range(n):
+                d[i], s[i] = x[i] * weights[i], z[i] * weights[i]
+            if kind <= 3:
+                _difference(d, s, kind, dt, y, f, values[w])
+            elif kind == 4:
+                _correlation(d, s, dt, f, values[w])
+            else:
+                _amplitude(d, s, kind == 6, peak, dt, f, values[w])
         if source.size and np.isfinite(values[w, 0]):
             out = source[row[w], first : first + n]
             for i in range(n):
@@ -68,7 +74,7 @@ def _windows(
 
 @numba.njit(nogil=True, cache=True, fastmath=SUMS)
 def _difference(d, s, kind, dt, y, f, value):
-    """L2 (even kinds) or L1 of the difference, as it is (0, 1) or over that of the observed."""
+    """L1 of the difference (1, 3) or L2 (2), as it is (1) or over that of the observed."""
     for i in range(len(d)):
         f[i] = s[i] - d[i]
     scale = 1.0
@@ -77,7 +83,7 @@ def _difference(d, s, kind, dt, y, f, value):
             y[i] = abs(d[i]) if kind == 3 else d[i] * d[i]
         norm = simpson(y, dt)
         scale = 1 / norm if norm > 0 else np.nan
-    if kind == 0 or kind == 2:
+    if kind == 2:
         for i in range(len(d)):
             y[i] = 0.5 * f[i] * f[i]
     else:

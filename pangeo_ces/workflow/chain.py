@@ -16,7 +16,7 @@ from typing import Any
 
 import xarray as xr
 
-from ..errors import ParameterError
+from ..errors import CesError, ParameterError
 from ..process.quantity import to_motion
 from ..process.response import prefilter
 from .catalogue import operators as registered
@@ -56,8 +56,15 @@ def parse(chain: Sequence[Mapping[str, Any]]) -> list[Step]:
     """
     known = _operators()
     steps = []
+    if isinstance(chain, Mapping | str):
+        raise ParameterError("a chain is a list of steps: put the step into [ ]")
     for number, given in enumerate(chain, start=1):
-        if not isinstance(given, Mapping) or not set(given) <= {"operator", "parameters", "side"}:
+        if not (
+            isinstance(given, Mapping)
+            and {"operator"} <= set(given) <= {"operator", "parameters", "side"}
+            and isinstance(given["operator"], str)
+            and isinstance(given.get("parameters", {}), Mapping)
+        ):
             raise ParameterError(
                 f"step {number} of the chain is {given!r}: give operator, parameters and side"
             )
@@ -96,7 +103,14 @@ def run(steps: Sequence[Step], ds: xr.Dataset, side: str) -> xr.Dataset:
             if step.parameters.get("pre_filt"):
                 ds = prefilter(ds, pre_filt=step.parameters["pre_filt"])
             continue
-        ds = known[step.operator](ds, **step.parameters)
+        try:
+            ds = known[step.operator](ds, **step.parameters)
+        except CesError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise ParameterError(
+                f"{step.operator} of the chain: {error}: check its parameters {step.parameters}"
+            ) from error
     return ds
 
 

@@ -8,6 +8,7 @@ models.
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -15,13 +16,13 @@ import numpy as np
 import xarray as xr
 
 from ..conventions import MOTION
-from ..errors import InputError, ParameterError
+from ..errors import AxisError, CesError, InputError, ParameterError, SchemaError
 from ..process.source_time import convolve_source
 from ..process.sync import sync_cut
-from ..process.window import match, unmatched_rows
-from ..products._pairs import NO_SYNTHETIC, STATUS_ATTRS
+from ..process.window import exists, match, unmatched_rows
 from ..products.adjoint import adjoint_source
 from ..products.goodness_of_fit import goodness_of_fit
+from ..products.misfit._options import Measure
 from ..products.misfit.measure import waveform_misfit
 from ..products.time_frequency import time_frequency_misfit
 from ..products.windowed import window_waveforms
@@ -198,12 +199,23 @@ def misfit(
         )
     notes: list[str] = []
     if min_period is None:
-        slowest = max(sampling_interval(ds) for nodes in simulations.values() for ds in nodes)
-        min_period = float(2 * slowest / _TRUSTED)
+        slowest = max(
+            *(float(sampling_interval(ds)) for nodes in simulations.values() for ds in nodes),
+            min(float(sampling_interval(ds)) for ds in records),
+            1 / sampling_rate if sampling_rate else 0.0,
+        )
+        min_period = 2 * slowest / _TRUSTED
         notes.append(
-            f"no min_period given: {min_period:.3g} s was taken, 0.8 of the synthetics' Nyquist "
+            f"no min_period given: {min_period:.3g} s was taken, 0.8 of the lowest Nyquist "
             "frequency; give the period that the simulation resolves"
         )
+    wanted = (measures,) if isinstance(measures, str) else tuple(measures)
+    known = (*typing.get_args(Measure), *_OTHERS)
+    strange = [name for name in wanted if name not in known]
+    if strange or not wanted:
+        raise ParameterError(f"measures {wanted}: use some of {', '.join(known)}")
+    if window_options is not None and not isinstance(window_options, Mapping):
+        raise ParameterError(f"window_options {window_options!r}: give names and values")
     if not 0 < min_period < max_period:
         raise ParameterError(
             f"min_period {min_period:g} s is not below max_period {max_period:g} s: swap them"
@@ -219,6 +231,7 @@ def misfit(
     unmatched: list[dict[str, str]] = []
     observed = take_part(records, "observed", quantity, False, rejected)
     pairs: list[Pairs] = []
+    failures: list[Exception] = []
     for model, nodes in simulations.items():
         side = f"synthetic/{model}"
         synthetic = take_part(nodes, side, quantity, False, rejected)
@@ -230,31 +243,58 @@ def misfit(
                 if not both.observed.sizes["station"]:
                     continue
                 made = convolve_source(both.synthetic, **source) if source else both.synthetic
-                sides = sync_cut(both.observed, made, sampling_rate=sampling_rate)
-                done = [
-                    _measurable(chains.run(steps, ds, kind), quantity, kind)
-                    for ds, kind in zip(sides, ("observed", "synthetic"), strict=True)
-                ]
+                try:
+                    sides = sync_cut(both.observed, made, sampling_rate=sampling_rate)
+                    done = [
+                        _measurable(chains.run(steps, ds, kind), quantity, kind)
+                        for ds, kind in zip(sides, ("observed", "synthetic"), strict=True)
+                    ]
+                except (AxisError, ParameterError, SchemaError) as error:
+                    # One instrument that cannot take part must not end the others' run.
+                    failures.append(error)
+                    rejected += _all_of(both.observed, side, str(error))
+                    continue
                 pairs.append(Pairs(model, *_same_components(*done), None, _axis_of(two)))
+    if not pairs and failures:
+        raise failures[0]
     if not pairs:
-        raise InputError("no record has a simulation: check the station codes of both sides")
+        reasons = [r.reason for r in rejected] + [row["reason"] for row in unmatched]
+        raise InputError(
+            f"no record has a simulation ({reasons[0] if reasons else 'none is there'}): check the "
+            "event and station codes of both sides"
+        )
     band = {"min_period": min_period, "max_period": max_period}
     if measured == "windows" or adjoint:
         options = band | dict(window_options or {})
-        pairs = [
-            dataclasses.replace(p, windows=select_windows(p.observed, p.synthetic, **options))
-            for p in pairs
-        ]
-    product = _product(pairs, measures, measured, band, nf, w0, adjoint)
+        pairs = [dataclasses.replace(p, windows=_windows(p, options)) for p in pairs]
+    product = _product(pairs, wanted, measured, band, nf, w0, adjoint)
     unique = [dict(row) for row in dict.fromkeys(tuple(row.items()) for row in unmatched)]
     product.attrs = {"title": "Misfit of records and simulations", "notes": notes}
     return Misfit(product, pairs, unique, rejected, notes, (min_period, max_period))
 
 
+def _windows(pair: Pairs, options: Mapping[str, Any]) -> xr.Dataset:
+    try:
+        return select_windows(pair.observed, pair.synthetic, **options)
+    except CesError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"window_options: {error}: give numbers and names") from error
+
+
+def _all_of(ds: xr.Dataset, side: str, reason: str) -> list[Rejected]:
+    """A row for every event and station of some records."""
+    events, stations = ds["event"].values.tolist(), ds["station"].values.tolist()
+    return [Rejected(side, events[i], stations[j], "", reason)
+            for i, j in np.argwhere(exists(ds).values)]  # fmt: skip
+
+
 def _axis_of(ds: xr.Dataset) -> dict[str, Any]:
-    """What a solver calls the time axis of its seismograms."""
+    """What a solver calls the time axis of its seismograms: labels are up to half a sample off."""
     axis = time_index(ds).transform
-    return {"dt": float(axis.interval), "nstep": axis.samples, "t0": float(axis.offset)}
+    offset = float(ds["time_offset"].median()) if "time_offset" in ds.coords else 0.0
+    start = float(axis.offset) + (offset if np.isfinite(offset) else 0.0)
+    return {"dt": float(axis.interval), "nstep": axis.samples, "t0": start}
 
 
 def _usual_chain(
@@ -330,7 +370,7 @@ def _product(
     for kind in ("measures", "windows"):
         same = {path: many for path, many in tables.items() if path.startswith(kind)}
         if same:
-            nodes |= {path: _with_status(ds) for path, ds in on_one_axis(same).items()}
+            nodes |= on_one_axis(same)
     return xr.DataTree.from_dict(nodes)
 
 
@@ -370,11 +410,3 @@ def _side_by_side(found: Sequence[xr.Dataset]) -> xr.Dataset:
         kept = {str(n): other[n].coords[n] for n in other[new].dims if n in other[new].coords}
         result = result.assign(bare[new]).assign_coords(kept)
     return result
-
-
-def _with_status(ds: xr.Dataset) -> xr.Dataset:
-    """``status`` as whole numbers again, of stations that only others have too."""
-    if "status" not in ds or np.issubdtype(ds["status"].dtype, np.integer):
-        return ds
-    status = ds["status"].fillna(NO_SYNTHETIC).astype("int8").assign_attrs(STATUS_ATTRS)
-    return ds.assign(status=status)

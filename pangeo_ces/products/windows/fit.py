@@ -88,7 +88,7 @@ def verdicts(measured, rules, out):
     """The first rule on the fit that rejects each window; ``measured`` as :func:`fit` has it."""
     for number in range(measured.shape[0]):
         shift, cc, dlna = measured[number]
-        if abs(shift * rules.dt - rules.tshift_reference) > rules.tshift_acceptance_level:
+        if abs(shift * rules.dt - rules.tshift_reference) >= rules.tshift_acceptance_level:
             out[number] = TIME_SHIFT
         elif not abs(dlna - rules.dlna_reference) <= rules.dlna_acceptance_level:
             out[number] = AMPLITUDE

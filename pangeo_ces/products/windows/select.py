@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -17,21 +16,9 @@ from ...registry import operator
 from .._pairs import FAILED, NO_WINDOW, OK, STATUS_ATTRS, Pairs, common_spans, paired
 from .arrivals import arrivals as first_arrivals
 from .pair import Spans, limits, select
-from .rules import REASON_ATTRS, REASONS, Rules
+from .rules import PRESETS as PRESETS
+from .rules import REASON_ATTRS, REASONS, Rules, check
 
-#: Named sets of parameters; ``verce`` are the defaults of the VERCE platform.
-PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "verce": {
-        "stalta_waterlevel": 0.1, "s2n_limit": 4.0, "snr_max_base": 3.5,
-        "tshift_acceptance_level": 2.0, "tshift_reference": 0.0, "dlna_acceptance_level": 0.8,
-        "dlna_reference": 0.0, "cc_acceptance_level": 0.7, "earth_model": "ak135",
-        "min_surface_wave_velocity": 0.1, "max_time_before_first_arrival": 5.0, "c_0": 1.0,
-        "c_1": 2.0, "c_2": 0.0, "c_3a": 4.0, "c_3b": 2.5, "c_4a": 2.0, "c_4b": 6.0,
-        "check_global_data_quality": True, "snr_integrate_base": 10.0, "noise_start_index": 0,
-        "window_signal_to_noise_type": "amplitude",
-    },
-}  # fmt: skip
 #: Variables over (..., window): units and long name.
 _WINDOW = {
     "window_start": ("s", "label of the first sample of the window"),
@@ -47,7 +34,6 @@ _CANDIDATE = {
     "candidate_start": ("s", "label of the first sample of a rejected candidate"),
     "candidate_end": ("s", "label of the last sample of a rejected candidate"),
 }
-_POSITIVE = ("min_period", "max_period", "min_surface_wave_velocity", "c_3b")
 
 
 @operator(needs=MOTION, gives=(*_WINDOW, "status", "windows", "rejected"))
@@ -104,7 +90,7 @@ def select_windows(
     stalta_waterlevel
         Candidates need a maximum of E above this.
     tshift_acceptance_level, tshift_reference
-        Largest deviation of the time shift from its reference, s.
+        The time shift deviates from its reference by less than this, s.
     dlna_acceptance_level, dlna_reference
         Largest deviation of the amplitude ratio 0.5 ln(E_obs / E_syn) from its reference.
     cc_acceptance_level
@@ -172,6 +158,12 @@ def select_windows(
 
     Notes
     -----
+    Of Pyflex's parameters, levels that change along a record and functions for weights are not
+    offered.  Merged windows reach to the furthest end; in Pyflex to the end of the one that starts
+    last, and for equal starts its order decides.  Where Pyflex stops with an ``IndexError``, as
+    when a maximum of E comes before the first and another after the last minimum, windows are
+    selected all the same.
+
     Maggi, A., Tape, C., Chen, M., Chao, D. & Tromp, J. (2009): An automated time-window selection
     algorithm for seismic tomography. Geophys. J. Int. 178, 257-281.
 
@@ -198,7 +190,7 @@ def select_windows(
         noise_start_index, noise_end_index, signal_start_index, signal_end_index,
         check_global_data_quality, float(snr_integrate_base), float(snr_max_base),
     )  # fmt: skip
-    _check(rules, window_signal_to_noise_type, resolution_strategy, max_windows, max_candidates)
+    check(rules, window_signal_to_noise_type, resolution_strategy, max_windows, max_candidates)
     travel = first_arrivals(observed, earth_model) if arrivals else None
     if check_global_data_quality and noise_end_index is None and travel is None:
         raise ParameterError(
@@ -221,33 +213,6 @@ def select_windows(
     )
     # In blocks as they are: what follows reads the windows of its own block, beside its samples.
     return _dataset(values, columns, observed)
-
-
-def _check(rules: Rules, noise: str, strategy: str, windows: int, candidates: int) -> None:
-    named = rules._asdict()
-    wrong = [name for name, value in named.items() if not math.isfinite(value)]
-    wrong += [name for name in _POSITIVE if not named[name] > 0]
-    if wrong:
-        raise ParameterError(f"{wrong[0]} {named[wrong[0]]}: give a positive, finite number")
-    negative = [n for n in named if n.startswith(("c_", "stalta", "s2n")) and named[n] < 0]
-    if negative:
-        raise ParameterError(f"{negative[0]} {named[negative[0]]}: give zero or more")
-    if rules.min_period >= rules.max_period:
-        raise ParameterError(
-            f"min_period {rules.min_period} s is not below max_period {rules.max_period} s: "
-            "swap them"
-        )
-    if noise not in ("amplitude", "energy"):
-        raise ParameterError(f"window_signal_to_noise_type {noise!r}: use 'amplitude' or 'energy'")
-    if strategy not in ("interval_scheduling", "merge"):
-        raise ParameterError(
-            f"resolution_strategy {strategy!r}: use 'interval_scheduling' or 'merge'"
-        )
-    if windows < 1 or candidates < 0:
-        raise ParameterError(
-            f"max_windows {windows}, max_candidates {candidates}: give at least one window and no "
-            "fewer than zero candidates"
-        )
 
 
 def _over_pairs(travel: xr.Dataset | None, pairs: Pairs) -> list[xr.DataArray]:

@@ -45,8 +45,7 @@ def test_labels_units_and_order(one, windows_of):
     windows = select_windows(*sides, **BAND)
     assert windows["windows"].item() == windows["window_start"].notnull().sum() > 1
     assert windows["window_start"].dims == ("event", "station", "component", "window")
-    assert all({"units", "long_name"} <= set(v.attrs) - {"flag"} for n, v in windows.items()
-               if n not in ("status",))  # fmt: skip
+    assert all({"units", "long_name"} <= set(v.attrs) for v in windows.values())
     here = windows.isel(event=0, station=0, component=0)
     labels = sides[0]["time"].values
     count = here["windows"].item()
@@ -90,14 +89,12 @@ def test_status_of_bad_pairs(one, windows_of):
     rows = [
         (observed, synthetic, OK), (missing, synthetic, NO_OBSERVED),
         (observed, missing, NO_SYNTHETIC), (early, late, NO_OVERLAP), (gap, synthetic, GAP),
-        (observed * 0, synthetic, SILENT), (-observed, synthetic, NO_WINDOW),
+        (observed * 0, synthetic, SILENT), (1e3 * observed, synthetic, NO_WINDOW),
     ]  # fmt: skip
     sides = [windows_of([row[k] for row in rows], 0.25) for k in (0, 1)]
     windows = select_windows(*sides, **BAND, cc_acceptance_level=0.8)
     assert windows["status"].values.ravel().tolist() == [row[2] for row in rows]
-    alone = select_windows(
-        *(ds.isel(station=[0]) for ds in sides), **BAND, cc_acceptance_level=0.8
-    )
+    alone = select_windows(*(ds.isel(station=[0]) for ds in sides), **BAND, cc_acceptance_level=0.8)
     xr.testing.assert_identical(windows.isel(station=[0]), alone)
     assert windows["window_start"].isel(station=slice(1, None)).isnull().all()
 
@@ -134,11 +131,11 @@ def test_sign_of_the_shift(one, windows_of):
     later = windows_of(np.roll(one[1], 8), 0.25)
     windows = select_windows(later, windows_of(one[1], 0.25), **BAND)
     assert windows["windows"] > 0
-    np.testing.assert_allclose(windows["shift"].values[windows["left"].values >= 0], 2.0)
+    shift = windows["shift"].values[windows["left"].values >= 0]
+    np.testing.assert_allclose(shift, 2.0, atol=0.25)  # a sample, as a window cuts the ends off
 
 
 def test_noise(one, windows_of):
-    observed, synthetic = one
     sides = [windows_of(x, 0.25, start=-200.0, **PLACE) for x in one]
     ds = sides[0]
     onset = arrivals(ds, "ak135")["first_arrival"].item()

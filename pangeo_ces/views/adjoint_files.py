@@ -19,7 +19,7 @@ from ..process._interpolation import at_positions
 from ..process.rotate import radial_transverse
 from ..sources.specfem_run import BANDS
 from ..timeaxis import sampling_interval, time_index, utc_ns
-from .files import write_bytes
+from .files import file_name, write_bytes
 
 _HALF_WIDTH = 20  # samples of the Lanczos kernel
 #: Directions of components whose letters say them: up, north, east.
@@ -124,8 +124,7 @@ def write_adjoint_sources(
     for event in events:
         folder = os.fspath(path)
         if len(events) > 1:
-            label = str(ds["event"].values[event])
-            folder = os.path.join(folder, label.replace("/", "_").replace(":", "_"))
+            folder = os.path.join(folder, file_name(str(ds["event"].values[event])))
         one = ds if event is None else ds.isel(event=event)
         written += _specfem(one, folder, axis, cartesian)
     return written
@@ -138,7 +137,8 @@ def _specfem(ds: xr.Dataset, folder: str, axis: _Axis, cartesian: bool) -> list[
         for channel, source in zip(_channels(axis.dt, cartesian), station.sources, strict=True):
             lines = [f"{time} {value:.12e}\n" for time, value in zip(times, source.tolist(),
                                                                       strict=True)]  # fmt: skip
-            name = os.path.join(folder, f"{station.network}.{station.code}.{channel}.adj")
+            name = file_name(f"{station.network}.{station.code}.{channel}.adj")
+            name = os.path.join(folder, name)
             write_bytes(name, "".join(lines).encode())
             written.append(name)
         place = station.place

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +53,15 @@ def write_bytes(path_or_url: str | os.PathLike[str], content: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise InputError(f"cannot write {path}: {error}; choose a folder you may write") from error
+
+
+def file_name(label: str) -> str:
+    """A label as the name of a file or folder: no path, nothing hidden.
+
+    >>> file_name("smi:local/ev/1"), file_name("../a"), file_name("GR.BFO..HH")
+    ('smi_local_ev_1', '_a', 'GR.BFO..HH')
+    """
+    return re.sub(r"[^\w.+-]", "_", label).lstrip(".") or "_"
 
 
 def file_suffix(path_or_url: str | os.PathLike[str], known: tuple[str, ...]) -> str:

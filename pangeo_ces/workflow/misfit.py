@@ -54,7 +54,7 @@ _VERCE_CHAIN: list[dict[str, Any]] = [
 ]  # fmt: skip
 _VERCE: dict[str, Any] = {
     "chain": _VERCE_CHAIN, "min_period": 0.5, "max_period": 10.0, "nf": 100, "w0": 6.0,
-    "window_options": WINDOW_PRESETS["verce"],
+    "window_options": WINDOW_PRESETS["verce"] | {"emulate_pyflex": True},
 }  # fmt: skip
 #: Named parameter sets.  Those of ``verce`` are the defaults of the VERCE platform for its three
 #: types of misfit: ``time_frequency``, ``pyflex`` and ``pyflex_and_time_frequency``.
@@ -172,7 +172,8 @@ def misfit(
     measures
         Of ``waveform_misfit``, and ``time_frequency`` and ``goodness_of_fit``.
     measured
-        What is compared: the selected ``windows``, or the ``whole`` time both sides have.
+        What is compared, and what adjoint sources are of: the selected ``windows``, or the
+        ``whole`` time both sides have.
     window_options
         Parameters of ``select_windows``.
     nf, w0
@@ -264,10 +265,10 @@ def misfit(
             "event and station codes of both sides"
         )
     band = {"min_period": min_period, "max_period": max_period}
-    if measured == "windows" or adjoint:
+    if measured == "windows":
         options = band | dict(window_options or {})
         pairs = [dataclasses.replace(p, windows=_windows(p, options)) for p in pairs]
-    product = _product(pairs, wanted, measured, band, nf, w0, adjoint)
+    product = _product(pairs, wanted, band, nf, w0, adjoint)
     unique = [dict(row) for row in dict.fromkeys(tuple(row.items()) for row in unmatched)]
     product.attrs = {"title": "Misfit of records and simulations", "notes": notes}
     return Misfit(product, pairs, unique, rejected, notes, (min_period, max_period))
@@ -349,7 +350,6 @@ def _same_components(one: xr.Dataset, two: xr.Dataset) -> tuple[xr.Dataset, xr.D
 def _product(
     pairs: list[Pairs],
     measures: Sequence[str],
-    measured: str,
     band: Mapping[str, float],
     nf: int,
     w0: float,
@@ -358,8 +358,7 @@ def _product(
     tables: dict[str, list[xr.Dataset]] = {}
     nodes: dict[str, xr.Dataset] = {}
     for number, pair in enumerate(pairs):
-        windows = pair.windows if measured == "windows" else None
-        found = [_measure(pair, windows, measure, band, nf, w0) for measure in measures]
+        found = [_measure(pair, measure, band, nf, w0) for measure in measures]
         tables.setdefault(f"measures/{pair.model}", []).append(_side_by_side(found))
         if pair.windows is not None:
             tables.setdefault(f"windows/{pair.model}", []).append(pair.windows)
@@ -376,14 +375,13 @@ def _product(
 
 def _measure(
     pair: Pairs,
-    windows: xr.Dataset | None,
     measure: str,
     band: Mapping[str, float],
     nf: int,
     w0: float,
 ) -> xr.Dataset:
     """One measure, its variables named so that they can stand beside others."""
-    observed, synthetic = pair.observed, pair.synthetic
+    observed, synthetic, windows = pair.observed, pair.synthetic, pair.windows
     if measure in _OTHERS:
         if windows is not None:
             observed = window_waveforms(observed, windows)

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
+import fsspec
 import numpy as np
 import xarray as xr
 from dask.diagnostics import ProgressBar
 from matplotlib.figure import Figure
 
 from .. import __version__, compute
+from ..conventions import split_label
 from ..errors import InputError, ParameterError
 from ..products._pairs import OK
 from ..store.open import conversion_reports, open_store
@@ -35,13 +37,15 @@ from ..views import (
     write_misfit_report,
     write_table,
 )
-from ..views.files import write_bytes
+from ..views.files import file_name, write_bytes
 from .misfit import PRESETS, Misfit, Pairs, misfit
 from .run import Outcome, together
 
 #: Measures that are mapped and counted, the first that there are.
 _SHOWN = ("em", "pm", "cc", "time_shift", "dlna", "misfit_waveform", "misfit_cc_traveltime")
 _MAPS, _STATIONS_IN_SECTIONS = 3, 60
+#: Stations in a chunk of stored adjoint sources.
+_STATIONS_A_CHUNK = 32
 
 
 def run_misfit(
@@ -85,29 +89,35 @@ def run_misfit(
         raise ParameterError(f"no preset {preset!r}: use one of {', '.join(PRESETS)}")
     parameters = PRESETS[preset] | parameters
     outcome = misfit(open_store(store), **parameters)
-    shown = [_nearest(pair, max(panels, _STATIONS_IN_SECTIONS)) for pair in outcome.pairs]
+    folder = os.fspath(output).rstrip("/")
+    earlier = _files_of_earlier(folder)
+    shown = [_shown(pair, max(panels, _STATIONS_IN_SECTIONS)) for pair in outcome.pairs]
     waveforms = [{"observed": p.observed, "synthetic": p.synthetic} for p in shown]
     windows = [{} if p.windows is None else {"windows": p.windows} for p in shown]
+    small = outcome.product.filter(lambda node: not node.path.startswith("/adjoint"))
     with compute.connect(cluster), ProgressBar() if progress else nullcontext():
         product, *computed = together(
-            outcome.product, *(a | b for a, b in zip(waveforms, windows, strict=True))
+            small, *(a | b for a, b in zip(waveforms, windows, strict=True))
         )
-    shown = [
-        dataclasses.replace(
-            pair, observed=done["observed"], synthetic=done["synthetic"],
-            windows=done.get("windows"),
-        )
-        for pair, done in zip(shown, computed, strict=True)
-    ]  # fmt: skip
-    folder = os.fspath(output).rstrip("/")
-    table = to_misfit_table(product)
-    report = _report(store, output, parameters, outcome, table)
-    if not report["counts"]["measured"]:
-        write_bytes(f"{folder}/report.json", _json(report))
-        raise InputError(f"no pair gave a value: see {folder}/report.json for the reasons")
-    product.attrs["recipe"] = "misfit"
-    product.attrs["parameters"] = _json(parameters).decode()
-    files: list[str] = []
+        shown = [
+            dataclasses.replace(
+                pair, observed=done["observed"], synthetic=done["synthetic"],
+                windows=done.get("windows"),
+            )
+            for pair, done in zip(shown, computed, strict=True)
+        ]  # fmt: skip
+        table = to_misfit_table(product)
+        report = _report(store, output, parameters, outcome, table)
+        if not report["counts"]["measured"]:
+            write_bytes(f"{folder}/report.json", _json(report))
+            raise InputError(f"no pair gave a value: see {folder}/report.json for the reasons")
+        product.attrs["recipe"] = "misfit"
+        product.attrs["parameters"] = _json(parameters).decode()
+        files = [f"{folder}/misfit.zarr"]
+        # Adjoint sources are as large as the waveforms: straight to the store, never all at once.
+        write(_with_sources(product, outcome), files[0], overwrite=True)
+        if parameters.get("adjoint"):
+            files += _write_adjoints(outcome.pairs, folder, report)
 
     def target(name: str) -> str:
         files.append(f"{folder}/{name}")
@@ -118,15 +128,6 @@ def run_misfit(
         if "windows" in product.children:
             write_table(to_windows_table(product), target(f"windows.{suffix}"))
     write_geojson(to_misfit_geojson(product), target("misfit.geojson"))
-    write(product, target("misfit.zarr"), overwrite=True)
-    for number, pair in enumerate(outcome.pairs if parameters.get("adjoint") else []):
-        sources = product[f"adjoint/{pair.model}/{number}"].to_dataset()
-        for event in sources["event"].values.tolist():
-            one = sources.sel(event=[event])
-            if (one["status"] == OK).any():
-                files += write_adjoint_sources(
-                    one, f"{folder}/adjoint/{pair.model}/{event}", **pair.run
-                )
     figures = {
         "Maps": _maps(product),
         "Distributions": _histograms(product),
@@ -136,17 +137,100 @@ def run_misfit(
     write_misfit_report(target("report.html"), table, figures, report)
     report["files"] = [*files, f"{folder}/report.json"]
     write_bytes(target("report.json"), _json(report))
+    _remove(earlier - set(files), folder)
     return Outcome(product, files, report, {})
 
 
-def _nearest(pair: Pairs, count: int) -> Pairs:
-    """The stations that pictures show."""
-    distance = pair.observed["epicentral_distance"].min("event").values
+def _files_of_earlier(folder: str) -> set[str]:
+    """What the last run into the folder says it wrote."""
+    try:
+        with fsspec.open(f"{folder}/report.json") as file:
+            return {str(name) for name in json.load(file).get("files", [])}
+    except (OSError, ValueError, AttributeError):
+        return set()
+
+
+def _remove(names: set[str], folder: str) -> None:
+    """Files of an earlier run that this one has not written again, inside the folder alone."""
+    for name in sorted(names):
+        if (
+            name.startswith(f"{folder}/")
+            and ".." not in name.split("/")
+            and not name.endswith(".zarr")
+        ):
+            filesystem, path = fsspec.core.url_to_fs(name)
+            if filesystem.isfile(path):
+                filesystem.rm(path)
+
+
+def _with_sources(product: xr.DataTree, outcome: Misfit) -> xr.DataTree:
+    """The product with its adjoint sources, these still lazy and in even chunks."""
+    nodes = {node.path: node.to_dataset(inherit=False) for node in product.subtree}
+    for node in outcome.product.subtree:
+        if node.path.startswith("/adjoint") and node.data_vars:
+            ds = node.to_dataset(inherit=False)
+            even = {"event": 1, "station": _STATIONS_A_CHUNK, "component": -1, "time": -1}
+            # Variable by variable: rechunking a Dataset would look at the lazy time axis.
+            nodes[node.path] = ds.assign(
+                {
+                    name: variable.variable.chunk({d: even[str(d)] for d in variable.dims})
+                    for name, variable in ds.data_vars.items()
+                }
+            )
+    tree = xr.DataTree.from_dict(nodes)
+    tree.attrs = dict(product.attrs)
+    return tree
+
+
+def _write_adjoints(pairs: list[Pairs], folder: str, report: dict[str, Any]) -> list[str]:
+    """SPECFEM's files, a folder for each model and event, from the stored sources.
+
+    A station has one source: that of its first instrument with a window; others get a row.
+    """
+    tree = open_store(f"{folder}/misfit.zarr")
+    files: list[str] = []
+    stations: dict[str, list[bytes]] = {}
+    taken: dict[tuple[str, str], str] = {}
+    for number, pair in enumerate(pairs):
+        sources = tree[f"adjoint/{pair.model}/{number}"].to_dataset()
+        good = (sources["status"] == OK).any("component").transpose("event", "station").values
+        for i, event in enumerate(map(str, sources["event"].values)):
+            where = f"{folder}/adjoint/{file_name(pair.model)}/{file_name(event)}"
+            kept = []
+            for j in np.flatnonzero(good[i]):
+                label = str(sources["station"].values[j])
+                first = taken.setdefault((where, ".".join(split_label(label)[:2])), label)
+                if first == label:
+                    kept.append(int(j))
+                    continue
+                report["rows"].append(
+                    {"file": "", "trace": label, "event": event,
+                     "side": f"synthetic/{pair.model}", "status": "warning",
+                     "reason": f"no adjoint source: its station has that of {first}"}
+                )  # fmt: skip
+                report["counts"]["warnings"] += 1
+            if kept:
+                one = sources.isel(event=[i], station=kept)
+                *traces, index = write_adjoint_sources(one, where, **pair.run)
+                files += traces
+                with fsspec.open(index) as file:
+                    stations.setdefault(index, []).append(file.read())
+    for index, parts in stations.items():
+        write_bytes(index, b"".join(parts))
+    return [*files, *stations]
+
+
+def _shown(pair: Pairs, count: int) -> Pairs:
+    """What pictures show: the event with most pairs, its nearest stations."""
+    both = pair.observed["data_start"].notnull() & pair.synthetic["data_start"].notnull()
+    event = int(both.sum(["station", "component"]).values.argmax())
+    distance = pair.observed["epicentral_distance"].isel(event=event).values
     first = np.sort(np.argsort(distance, kind="stable")[:count])
-    windows = None if pair.windows is None else pair.windows.isel(station=first)
+    here = {"event": [event], "station": first}
+    windows = None if pair.windows is None else pair.windows.isel(here)
     return dataclasses.replace(
-        pair, observed=pair.observed.isel(station=first),
-        synthetic=pair.synthetic.isel(station=first), windows=windows,
+        pair, observed=pair.observed.isel(here), synthetic=pair.synthetic.isel(here),
+        windows=windows,
     )  # fmt: skip
 
 
@@ -183,13 +267,12 @@ def _histograms(product: xr.DataTree) -> list[tuple[str, Figure]]:
 
 
 def _sections(pair: Pairs) -> list[tuple[str, Figure]]:
-    """The vertical records of the event with most of them."""
+    """The vertical records, with windows."""
     waves = {"observed": pair.observed, f"synthetic/{pair.model}": pair.synthetic}
-    there = pair.observed["data_start"].notnull().sum(["station", "component"])
     component = "Z" if "Z" in pair.observed["component"].values else None
     component = component or str(pair.observed["component"].values[0])
     figure = plot_section(
-        waves, event=int(there.values.argmax()), component=component, windows=pair.windows,
+        waves, component=component, windows=pair.windows,
         max_stations=_STATIONS_IN_SECTIONS,
     )  # fmt: skip
     return [(f"{component} with windows, {pair.model}" if pair.windows is not None
@@ -218,7 +301,7 @@ def _panels(
             for dim, n in (("event", i), ("station", j), ("component", k))
         )
         here: dict[str, Any] = {"event": event, "station": station, "component": component}
-        name = f"{event}-{station}-{component}-{pair.model}"
+        name = file_name(f"{event}-{station}-{component}-{pair.model}")
         made = []
         if pair.windows is not None:
             made.append(
@@ -259,7 +342,11 @@ def _report(
          "status": "rejected", "reason": r.reason}
         for r in outcome.rejected
     ]  # fmt: skip
-    faults = table[~table["status"].isin(["ok", "no_observed", "no_synthetic"])]
+    absent = table["status"].isin(["no_observed", "no_synthetic"])
+    # A component that only one side has is a fault where its station was compared at all.
+    site = [table[name] for name in ("model", "event", "network", "station", "location", "channel")]
+    compared = (~absent).groupby(site).transform("any")
+    faults = table[(table["status"] != "ok") & (~absent | compared)]
     rows += [
         {"file": "", "trace": f"{r.network}.{r.station}.{r.location}.{r.channel}{r.component}",
          "event": r.event, "side": f"synthetic/{r.model}", "status": "warning",

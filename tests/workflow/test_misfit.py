@@ -284,3 +284,171 @@ def test_sample_records_are_those_of_obspy(store):
     inner = slice(30, -30)
     deviation = np.abs(ours[there][inner] - theirs[inner]).max() / np.abs(theirs).max()
     assert deviation < 4e-3
+
+
+BAND_20 = {"min_period": 1.25, "max_period": 10.0, "measured": "whole", "panels": 0,
+           "measures": ("waveform",)}  # fmt: skip
+
+
+def stored(tmp_path, nodes):
+    """A store of made-up waveforms, with the attributes that files would have given them."""
+    ready = {}
+    for path, ds in nodes.items():
+        rate = path.rpartition("/")[2].removesuffix("Hz")
+        distance = xr.zeros_like(ds["back_azimuth"]) + 1e5
+        depth = ("event", np.full(ds.sizes["event"], 1e4))
+        ds = ds.assign_coords(epicentral_distance=distance, event_depth=depth)
+        ready[f"windows/main/{path}"] = ds.assign_attrs(sampling_interval=f"1/{rate}")
+    ces.write(xr.DataTree.from_dict(ready), tmp_path / "store.zarr")
+    return tmp_path / "store.zarr"
+
+
+def two_events(rate=20.0, stations=2, seed=0):
+    ds = ces.testing.synthetic_windows(
+        stations=stations, samples=int(60 * rate), sampling_rate=rate, quantity="velocity",
+        seed=seed, lazy=False,
+    )  # fmt: skip
+    return ces.bandpass(ds, freqmin=0.1, freqmax=0.8, zerophase=True)
+
+
+def renamed(ds, *stations):
+    return ds.assign_coords(station=list(stations))
+
+
+def test_rates_that_hold_different_events_lose_none(tmp_path):
+    """A station that changes its rate between events: rows of both, whoever comes first."""
+    fast, slow = two_events(40.0), two_events(20.0)
+    fast = fast.assign_coords(data_start=fast["data_start"].where(fast["event"] == "event1"))
+    slow = slow.assign_coords(data_start=slow["data_start"].where(slow["event"] == "event0"))
+    store = stored(tmp_path, {"observed/40Hz": fast, "observed/20Hz": slow,
+                              "synthetic/m/20Hz": two_events(20.0, seed=1)})  # fmt: skip
+    done = ces.run_misfit(store, tmp_path / "out", adjoint="waveform", **BAND_20)
+    table = ces.to_misfit_table(done.product)
+    assert len(table) == 12 and (table["status"] == "ok").all()
+    assert table["misfit_waveform"].notnull().all() and done.report["counts"]["measured"] == 12
+    folders = {path.split("/")[-2] for path in done.files if path.endswith("STATIONS_ADJOINT")}
+    assert folders == {"event0", "event1"}
+
+
+def test_models_of_different_events_keep_their_places(tmp_path):
+    observed, m = two_events(), two_events(seed=1)
+    events = ["event0", "event1", "event2"]
+    observed = observed.isel(event=[0, 1, 1]).assign_coords(event=events)
+    store = stored(tmp_path, {"observed/20Hz": observed, "synthetic/m/20Hz": m})
+    tree = ces.open_store(store)
+    distance = (("event", "station"), np.array([[1e5, 1e5], [2e5, 2e5], [3e5, 3e5]]))
+    one = (
+        tree["windows/main/observed/20Hz"].to_dataset().assign_coords(epicentral_distance=distance)
+    )
+    two = tree["windows/main/synthetic/m/20Hz"].to_dataset()
+    tree = xr.DataTree.from_dict(
+        {
+            "windows/main/observed/20Hz": one,
+            "windows/main/synthetic/m/20Hz": two,
+            "windows/main/synthetic/n/20Hz": two.assign_coords(event=["event1", "event2"]),
+            "windows/main/synthetic/o/20Hz": two.isel(event=[0]).assign_coords(event=["event2"]),
+        }
+    )
+    options = {k: v for k, v in BAND_20.items() if k != "panels"}
+    product = ces.misfit(tree, **options).product
+    for model in "mno":
+        ds = product[f"measures/{model}"].to_dataset().compute()
+        assert ds["event"].values.tolist() == events
+        np.testing.assert_allclose(ds["epicentral_distance"], distance[1])
+    status = product["measures/o"]["status"].values
+    assert (status[:2] != 0).all() and (status[2] == 0).all()
+
+
+def test_two_sensors_of_a_station_give_one_adjoint_source(tmp_path):
+    both = renamed(two_events(), "XX.A..HH", "XX.A.10.HN")
+    other = renamed(two_events(40.0), "XX.A.20.HH", "XX.B..HH")
+    model = renamed(two_events(seed=1), "XX.A..BX", "XX.B..BX")
+    store = stored(tmp_path, {"observed/20Hz": both, "observed/40Hz": other,
+                              "synthetic/m/20Hz": model})  # fmt: skip
+    done = ces.run_misfit(store, tmp_path / "out", adjoint="waveform", **BAND_20)
+    assert len(done.files) == len(set(done.files))
+    folder = tmp_path / "out/adjoint/m/event0"
+    assert sorted(p.name for p in folder.glob("*.adj")) == sorted(
+        f"XX.{site}.BX{c}.adj" for site in "AB" for c in "ZNE"
+    )
+    assert [line.split()[0] for line in (folder / "STATIONS_ADJOINT").read_text().splitlines()] in (
+        ["A", "B"], ["B", "A"],
+    )  # fmt: skip
+    told = [row["trace"] for row in done.report["rows"] if "its station has that" in row["reason"]]
+    assert len(told) == 4  # two further instruments, two events
+
+
+def test_an_instrument_that_is_too_slow_is_rows(tmp_path):
+    slow = renamed(ces.decimate(two_events(20.0), factor=16).isel(time=slice(0, 60)),
+                   "XX.A..LH", "XX.B..LH")  # fmt: skip
+    fine = renamed(two_events(), "XX.C..HH", "XX.D..HH")
+    model = renamed(two_events(stations=4, seed=1), *(f"XX.{c}..BX" for c in "ABCD"))
+    nodes = {"observed/20Hz": fine, "synthetic/m/20Hz": model}
+    store = stored(tmp_path, nodes | {"observed/1.25Hz": slow})
+    done = ces.run_misfit(store, tmp_path / "out", **BAND_20)
+    assert done.report["counts"]["measured"] == 12
+    left_out = {row["trace"]: row["reason"] for row in done.report["rows"]}
+    assert set(left_out) == {"XX.A..LH", "XX.B..LH"} and "Nyquist" in left_out["XX.A..LH"]
+
+
+def test_what_an_earlier_run_left_goes(tmp_path):
+    store = stored(tmp_path, {"observed/20Hz": two_events(),
+                              "synthetic/m/20Hz": two_events(seed=1)})  # fmt: skip
+    out = tmp_path / "out"
+    windows = BAND_20 | {"measured": "windows", "panels": 2}
+    before = ces.run_misfit(store, out, adjoint="waveform", window_options={"arrivals": False,
+                            "cc_acceptance_level": 0.1, "s2n_limit": 0.0}, **windows)  # fmt: skip
+    assert (out / "windows.csv").exists() and any(out.glob("panels/*"))
+    (out / "mine.txt").write_text("not yours")
+    after = ces.run_misfit(store, out, **BAND_20)
+    there = {str(p) for p in out.rglob("*") if p.is_file() and ".zarr" not in str(p)}
+    assert there == {p for p in after.files if ".zarr" not in p} | {str(out / "mine.txt")}
+    assert len(before.files) > len(after.files)
+
+
+def test_labels_never_leave_the_folder(tmp_path):
+    observed, model = (
+        two_events(seed=k).assign_coords(event=["../../../escaped", "smi:local/ev/1"])
+        for k in range(2)
+    )
+    store = stored(tmp_path, {"observed/20Hz": observed, "synthetic/m/20Hz": model})
+    ces.run_misfit(store, tmp_path / "a/b/out", adjoint="waveform", **BAND_20 | {"panels": 1})
+    assert {p.name for p in tmp_path.iterdir()} == {"store.zarr", "a"}
+    assert {p.name for p in (tmp_path / "a/b/out/adjoint/m").iterdir()} == {
+        "_.._.._escaped", "smi_local_ev_1",
+    }  # fmt: skip
+
+
+def test_a_run_begins_at_the_true_time_of_its_first_sample(tmp_path):
+    """Labels are rounded to samples; SPECFEM reads its sources by number, not by time."""
+    model = two_events(seed=1)
+    model = model.assign_coords(time_offset=model["time_offset"] + 0.012)
+    tree = tree_of(two_events().isel(event=[0]), model.isel(event=[0]))
+    options = {k: v for k, v in BAND_20.items() if k != "panels"}
+    (pair,) = ces.misfit(tree, **options).pairs
+    assert pair.run["t0"] == pytest.approx(float(model["time"][0]) + 0.012)
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"measures": ()}, "use some of waveform"),
+        ({"measures": ("chi",)}, "use some of waveform"),
+        ({"window_options": [1]}, "give names and values"),
+        ({"window_options": {"cc_acceptance_level": "high"}}, "give numbers"),
+        ({"window_options": {"cc_acceptance": 0.7}}, "cc_acceptance"),
+        ({"chain": {"operator": "detrend"}}, "a list of steps"),
+        ({"chain": [{"operator": "bandpass", "parameters": {"freqmin": "a", "freqmax": 2}}]},
+         "check its parameters"),
+    ],
+)  # fmt: skip
+def test_wrong_parameters_are_named(wrong, message):
+    tree = tree_of(waves(), waves(seed=1))
+    with pytest.raises(ParameterError, match=message):
+        ces.misfit(tree, **{"min_period": 1.25, "max_period": 10.0} | wrong)
+
+
+def test_other_events_on_both_sides_say_so():
+    other = waves(seed=1).assign_coords(event=["cmt1"])
+    with pytest.raises(InputError, match="no synthetic of this event"):
+        ces.misfit(tree_of(waves(), other), min_period=1.25)

@@ -19,12 +19,15 @@ from pangeo_ces.views.units import number
 
 #: Rows of the table of pairs; the whole of it is in the tables beside the page.
 _MOST_ROWS = 400
+#: Narrower figures (inches) stand side by side.
+_NARROW = 6.5
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 24px auto; max-width: 1120px;
        padding: 0 16px; color: #222; }
 h1 { font-size: 24px; } h2 { font-size: 18px; margin-top: 32px; }
 .row { display: flex; flex-wrap: wrap; gap: 8px 24px; align-items: flex-end; }
-figure { margin: 12px 0 20px; max-width: 100%; } figcaption { font-size: 13px; color: #555; }
+figure { margin: 12px 0 20px; max-width: 100%; } figure.small { max-width: 340px; }
+figcaption { font-size: 13px; color: #555; }
 img { max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13px; }
@@ -91,8 +94,9 @@ def _picture(caption: str, figure: Figure) -> str:
     figure.savefig(buffer, format="png", dpi=100)
     image = base64.b64encode(buffer.getvalue()).decode()
     text = html.escape(caption)
+    small = " class='small'" if figure.get_figwidth() < _NARROW else ""
     return (
-        f"<figure><img alt='{text}' src='data:image/png;base64,{image}'>"
+        f"<figure{small}><img alt='{text}' src='data:image/png;base64,{image}'>"
         f"<figcaption>{text}</figcaption></figure>"
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import os
 from collections.abc import Callable
@@ -15,10 +14,10 @@ import numpy as np
 import xarray as xr
 from dask.diagnostics import ProgressBar
 
-from .. import __version__, compute, lineage
+from .. import compute, lineage
 from ..errors import InputError, ParameterError
 from ..products.peak_motion import ALL_COMBINATIONS
-from ..store.open import conversion_reports, open_store
+from ..store.open import open_store
 from ..store.write import write
 from ..views import (
     plot_attenuation,
@@ -39,6 +38,7 @@ from ..views import (
 from ..views.files import write_bytes
 from . import pictures
 from .rapid_assessment import PRESETS, Assessment, rapid_assessment
+from .report import as_json, conversions_of, counted, heading, rejected_rows
 
 #: Stations and events in the pictures: the nearest ones, and those with most values.
 _STATIONS_SHOWN, _EVENTS_SHOWN = 12, 5
@@ -105,7 +105,7 @@ def run_rapid_assessment(
     folder = os.fspath(output).rstrip("/")
     report = _report(store, output, parameters, assessment, product)
     if not report["counts"]["used"]:
-        write_bytes(f"{folder}/report.json", _json(report))
+        write_bytes(f"{folder}/report.json", as_json(report))
         raise InputError(f"no station gave a value: see {folder}/report.json for the reasons")
     product.attrs["recipe"] = "rapid-assessment"
     product.attrs["parameters"] = json.dumps(parameters)
@@ -132,7 +132,7 @@ def run_rapid_assessment(
         write_table(table, target(f"stations.{suffix}"))
     write(product, target("peak_motion.zarr"), overwrite=True)
     report["files"] = [*files, f"{folder}/report.json"]
-    write_bytes(target("report.json"), _json(report))
+    write_bytes(target("report.json"), as_json(report))
     return Outcome(product, files, report, fits)
 
 
@@ -219,17 +219,9 @@ def _report(
     product: xr.DataTree,
 ) -> dict[str, Any]:
     """Counts of traces read, used, unmatched and rejected, and a row for each problem."""
-    name = parameters.get("name", "main")
-    sides = [f"windows/{name}/{side}" for side in assessment.waveforms]
-    conversions = {
-        base: report for base, report in conversion_reports(store).items() if base in sides
-    }
-    rows = [row for report in conversions.values() for row in report["rows"]]
-    rejected = [
-        {"file": "", "trace": f"{r.station}{r.component}", "event": r.event, "side": r.side,
-         "status": "rejected", "reason": r.reason}
-        for r in assessment.rejected
-    ]  # fmt: skip
+    conversions = conversions_of(store, parameters, assessment.waveforms)
+    rows = [row for report in conversions for row in report["rows"]]
+    rejected = rejected_rows(assessment.rejected)
     used = 0
     for side, parts in assessment.parts.items():
         measured = product[side].to_dataset()["pga"]
@@ -250,25 +242,14 @@ def _report(
                          "response, no azimuth, or no samples in the window"}
                     )  # fmt: skip
     everything = [*rows, *rejected]
-    return {
-        "recipe": "rapid-assessment",
-        "version": __version__,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "input": os.fspath(store),
-        "output": os.fspath(output),
-        "parameters": parameters,
-        "counts": {
-            "read": sum(report["traces_read"] for report in conversions.values()),
-            "used": used,
-            "unmatched": len(assessment.unmatched),
-            "rejected": sum(row["status"] == "rejected" for row in everything),
-            "warnings": sum(row["status"] == "warning" for row in everything),
-        },
+    counts = {
+        "read": sum(report["traces_read"] for report in conversions),
+        "used": used,
+        **counted(everything, assessment.unmatched),
+    }
+    return heading("rapid-assessment", store, output, parameters) | {
+        "counts": counts,
         "rows": everything,
         "unmatched": assessment.unmatched,
         "notes": assessment.notes,
     }
-
-
-def _json(report: dict[str, Any]) -> bytes:
-    return json.dumps(report, indent=2, ensure_ascii=False).encode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import os
 from collections.abc import Callable
@@ -16,11 +15,11 @@ import xarray as xr
 from dask.diagnostics import ProgressBar
 from matplotlib.figure import Figure
 
-from .. import __version__, compute
+from .. import compute
 from ..conventions import split_label
 from ..errors import InputError, ParameterError
 from ..products._pairs import OK
-from ..store.open import conversion_reports, open_store
+from ..store.open import open_store
 from ..store.write import write
 from ..views import (
     plot_map,
@@ -39,6 +38,7 @@ from ..views import (
 )
 from ..views.files import file_name, write_bytes
 from .misfit import PRESETS, Misfit, Pairs, misfit
+from .report import as_json, conversions_of, counted, heading, rejected_rows
 from .run import Outcome, together
 
 #: Measures that are mapped and counted, the first that there are.
@@ -109,10 +109,10 @@ def run_misfit(
         table = to_misfit_table(product)
         report = _report(store, output, parameters, outcome, table)
         if not report["counts"]["measured"]:
-            write_bytes(f"{folder}/report.json", _json(report))
+            write_bytes(f"{folder}/report.json", as_json(report))
             raise InputError(f"no pair gave a value: see {folder}/report.json for the reasons")
         product.attrs["recipe"] = "misfit"
-        product.attrs["parameters"] = _json(parameters).decode()
+        product.attrs["parameters"] = as_json(parameters).decode()
         files = [f"{folder}/misfit.zarr"]
         # Adjoint sources are as large as the waveforms: straight to the store, never all at once.
         write(_with_sources(product, outcome), files[0], overwrite=True)
@@ -136,7 +136,7 @@ def run_misfit(
     }
     write_misfit_report(target("report.html"), table, figures, report)
     report["files"] = [*files, f"{folder}/report.json"]
-    write_bytes(target("report.json"), _json(report))
+    write_bytes(target("report.json"), as_json(report))
     _remove(earlier - set(files), folder)
     return Outcome(product, files, report, {})
 
@@ -332,16 +332,8 @@ def _report(
 ) -> dict[str, Any]:
     """Counts, and a row for each channel that is left out, with the reason."""
     sides = ["observed", *(f"synthetic/{pair.model}" for pair in outcome.pairs)]
-    sides = [f"windows/{parameters.get('name', 'main')}/{side}" for side in sides]
-    conversions = {
-        base: report for base, report in conversion_reports(store).items() if base in sides
-    }
-    rows = [row for report in conversions.values() for row in report["rows"]]
-    rows += [
-        {"file": "", "trace": f"{r.station}{r.component}", "event": r.event, "side": r.side,
-         "status": "rejected", "reason": r.reason}
-        for r in outcome.rejected
-    ]  # fmt: skip
+    rows = [row for report in conversions_of(store, parameters, sides) for row in report["rows"]]
+    rows += rejected_rows(outcome.rejected)
     absent = table["status"].isin(["no_observed", "no_synthetic"])
     # A component that only one side has is a fault where its station was compared at all.
     site = [table[name] for name in ("model", "event", "network", "station", "location", "channel")]
@@ -353,25 +345,14 @@ def _report(
          "reason": r.status.replace("_", " ")}
         for r in faults.itertuples()
     ]  # fmt: skip
-    return {
-        "recipe": "misfit",
-        "version": __version__,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "input": os.fspath(store),
-        "output": os.fspath(output),
-        "parameters": parameters,
-        "counts": {
-            "pairs": int((~table["status"].isin(["no_observed", "no_synthetic"])).sum()),
-            "measured": int((table["status"] == "ok").sum()),
-            "unmatched": len(outcome.unmatched),
-            "rejected": sum(row["status"] == "rejected" for row in rows),
-            "warnings": sum(row["status"] == "warning" for row in rows),
-        },
+    counts = {
+        "pairs": int((~absent).sum()),
+        "measured": int((table["status"] == "ok").sum()),
+        **counted(rows, outcome.unmatched),
+    }
+    return heading("misfit", store, output, parameters) | {
+        "counts": counts,
         "rows": rows,
         "unmatched": outcome.unmatched,
         "notes": outcome.notes,
     }
-
-
-def _json(report: dict[str, Any]) -> bytes:
-    return json.dumps(report, indent=2, ensure_ascii=False).encode()

@@ -20,22 +20,16 @@ from ..errors import AxisError, CesError, InputError, ParameterError, SchemaErro
 from ..process.source_time import convolve_source
 from ..process.sync import sync_cut
 from ..process.window import exists, match, unmatched_rows
-from ..products.adjoint import adjoint_source
-from ..products.goodness_of_fit import goodness_of_fit
 from ..products.misfit._options import Measure
-from ..products.misfit.measure import waveform_misfit
-from ..products.time_frequency import time_frequency_misfit
-from ..products.windowed import window_waveforms
 from ..products.windows.select import PRESETS as WINDOW_PRESETS
 from ..products.windows.select import select_windows
 from ..store.open import waveforms
 from ..timeaxis import sampling_interval, time_index
 from . import chain as chains
-from .merge import on_one_axis, reindexed
+from .merge import reindexed
+from .pairs import OTHERS, Pairs, product_of
 from .parts import Rejected, models_of, take_part, window_sets
 
-#: Measures that are not those of ``waveform_misfit``.
-_OTHERS = ("time_frequency", "goodness_of_fit")
 #: Without a shortest period, simulations are trusted up to this fraction of their Nyquist
 #: frequency.
 _TRUSTED = 0.8
@@ -66,20 +60,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         **_VERCE, "measures": ("time_frequency",), "measured": "windows",
     },
 }  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True)
-class Pairs:
-    """Processed records and synthetics on one time axis, with the windows found in them.
-
-    ``run`` has ``dt``, ``nstep`` and ``t0`` of the synthetics as they are stored.
-    """
-
-    model: str
-    observed: xr.Dataset
-    synthetic: xr.Dataset
-    windows: xr.Dataset | None
-    run: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,7 +191,7 @@ def misfit(
             "frequency; give the period that the simulation resolves"
         )
     wanted = (measures,) if isinstance(measures, str) else tuple(measures)
-    known = (*typing.get_args(Measure), *_OTHERS)
+    known = (*typing.get_args(Measure), *OTHERS)
     strange = [name for name in wanted if name not in known]
     if strange or not wanted:
         raise ParameterError(f"measures {wanted}: use some of {', '.join(known)}")
@@ -268,7 +248,7 @@ def misfit(
     if measured == "windows":
         options = band | dict(window_options or {})
         pairs = [dataclasses.replace(p, windows=_windows(p, options)) for p in pairs]
-    product = _product(pairs, wanted, band, nf, w0, adjoint)
+    product = product_of(pairs, wanted, band, nf, w0, adjoint)
     unique = [dict(row) for row in dict.fromkeys(tuple(row.items()) for row in unmatched)]
     product.attrs = {"title": "Misfit of records and simulations", "notes": notes}
     return Misfit(product, pairs, unique, rejected, notes, (min_period, max_period))
@@ -345,66 +325,3 @@ def _same_components(one: xr.Dataset, two: xr.Dataset) -> tuple[xr.Dataset, xr.D
         for ds in (one, two)
     )
     return first, second
-
-
-def _product(
-    pairs: list[Pairs],
-    measures: Sequence[str],
-    band: Mapping[str, float],
-    nf: int,
-    w0: float,
-    adjoint: str | None,
-) -> xr.DataTree:
-    tables: dict[str, list[xr.Dataset]] = {}
-    nodes: dict[str, xr.Dataset] = {}
-    for number, pair in enumerate(pairs):
-        found = [_measure(pair, measure, band, nf, w0) for measure in measures]
-        tables.setdefault(f"measures/{pair.model}", []).append(_side_by_side(found))
-        if pair.windows is not None:
-            tables.setdefault(f"windows/{pair.model}", []).append(pair.windows)
-        if adjoint:
-            nodes[f"adjoint/{pair.model}/{number}"] = adjoint_source(
-                pair.observed, pair.synthetic, pair.windows, measure=adjoint, **band
-            )
-    for kind in ("measures", "windows"):
-        same = {path: many for path, many in tables.items() if path.startswith(kind)}
-        if same:
-            nodes |= on_one_axis(same)
-    return xr.DataTree.from_dict(nodes)
-
-
-def _measure(
-    pair: Pairs,
-    measure: str,
-    band: Mapping[str, float],
-    nf: int,
-    w0: float,
-) -> xr.Dataset:
-    """One measure, its variables named so that they can stand beside others."""
-    observed, synthetic, windows = pair.observed, pair.synthetic, pair.windows
-    if measure in _OTHERS:
-        if windows is not None:
-            observed = window_waveforms(observed, windows)
-            synthetic = window_waveforms(synthetic, windows)
-        if measure == "goodness_of_fit":
-            return goodness_of_fit(observed, synthetic)
-        return time_frequency_misfit(
-            observed, synthetic, fmin=1 / band["max_period"], fmax=1 / band["min_period"],
-            nf=nf, w0=w0,
-        )  # fmt: skip
-    found = waveform_misfit(observed, synthetic, windows, measure=measure, **band)
-    return found.rename(misfit=f"misfit_{measure}")
-
-
-def _side_by_side(found: Sequence[xr.Dataset]) -> xr.Dataset:
-    """All measures as one Dataset; ``status`` is the worst of them."""
-    result = found[0]
-    for other in found[1:]:
-        bare = other.drop_vars(list(other.coords))
-        new = [name for name in bare.data_vars if name not in result]
-        if "status" in bare and "status" in result:
-            worst = xr.ufuncs.maximum(result["status"], bare["status"])
-            result = result.assign(status=worst.assign_attrs(result["status"].attrs))
-        kept = {str(n): other[n].coords[n] for n in other[new].dims if n in other[new].coords}
-        result = result.assign(bare[new]).assign_coords(kept)
-    return result

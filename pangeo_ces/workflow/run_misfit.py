@@ -37,7 +37,8 @@ from ..views import (
     write_table,
 )
 from ..views.files import file_name, write_bytes
-from .misfit import PRESETS, Misfit, Pairs, misfit
+from .misfit import PRESETS, Misfit, misfit
+from .pairs import Pairs
 from .report import as_json, conversions_of, counted, heading, rejected_rows
 from .run import Outcome, together
 

@@ -18,15 +18,13 @@ from pangeo_ces.products.misfit.double_difference import (
 )
 from pangeo_ces.products.misfit.measure import waveform_misfit
 
-RUNS = [
-    (case, run)
-    for case, runs in json.loads(
-        Path(__file__).with_name("pyadjoint_0_2_3.json").read_text()
-    ).items()
-    if case in ("surface", "body")
-    for run in runs
-]
+TABLE = json.loads(Path(__file__).with_name("pyadjoint_0_2_3.json").read_text())
+RUNS = [(case, run) for case in ("surface", "body") for run in TABLE[case]]
 every_run = pytest.mark.parametrize("case, run", RUNS)
+#: pyadjoint gives no derivative of convolution: test_adjoint.py has one by differences.
+every_source = pytest.mark.parametrize(
+    "case, run", [(c, r) for c, r in RUNS if TABLE[c][r]["measure"] != "convolution"]
+)
 #: Its Slepian tapers are iterated to 1e-8; all else is rounding.
 CLOSE = 1e-9
 
@@ -52,11 +50,9 @@ def test_misfits_and_measurements(formula, pyadjoint, case, run):
         assert each["multitaper_windows"].values.ravel().tolist() == theirs["multitaper"]
 
 
-@every_run
+@every_source
 def test_adjoint_sources(formula, pyadjoint, case, run):
     theirs = pyadjoint[case][run]
-    if theirs["measure"] == "convolution":
-        pytest.skip("pyadjoint gives no derivative of this misfit: see test_adjoint.py")
     observed, synthetic, windows, periods = formula(case)
     ours = adjoint_source(
         observed, synthetic, windows, measure=theirs["measure"], **periods, **theirs["options"]

@@ -105,7 +105,7 @@ def plot_time_frequency_misfit(
     for row, kind in ((1, "e"), (3, "p")):
         name = {"e": "envelope", "p": "phase"}[kind]
         _draw_plane(
-            figure, grid, row, top, seconds, np.geomspace(fmin, fmax, nf), name,
+            figure, grid, row, top, seconds, found["frequency"].values, name,
             values[f"tf{kind}m"], values[f"t{kind}m"], values[f"f{kind}m"],
             float(values[f"{kind}m"]),
         )  # fmt: skip

@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from scipy.signal import hilbert
 
+from pangeo_ces.products.windows.stalta import envelope
 from pangeo_ces.views import _pair
 from pangeo_ces.views.traces import MODEL_COLOURS, OBSERVED_COLOUR
 from pangeo_ces.views.units import display_unit
@@ -123,5 +123,5 @@ def _envelope(trace: np.ndarray) -> np.ndarray:
     result = np.full(trace.shape, np.nan)
     there = np.isfinite(trace)
     if there.any():
-        result[there] = np.abs(hilbert(trace[there]))
+        result[there] = envelope(trace[there].astype(np.float64))
     return result

@@ -21,18 +21,15 @@ from ..process.source_time import convolve_source
 from ..process.sync import sync_cut
 from ..process.window import exists, match, unmatched_rows
 from ..products.misfit._options import Measure
-from ..products.windows.select import PRESETS as WINDOW_PRESETS
+from ..products.windows.rules import PRESETS as WINDOW_PRESETS
 from ..products.windows.select import select_windows
 from ..store.open import waveforms
 from ..timeaxis import sampling_interval, time_index
 from . import chain as chains
 from .merge import reindexed
 from .pairs import OTHERS, Pairs, product_of
-from .parts import Rejected, models_of, take_part, window_sets
+from .parts import TRUSTED, Rejected, models_of, take_part, window_sets
 
-#: Without a shortest period, simulations are trusted up to this fraction of their Nyquist
-#: frequency.
-_TRUSTED = 0.8
 _VERCE_BAND = (0.005, 0.01, 8.0, 10.0)
 _VERCE_CHAIN: list[dict[str, Any]] = [
     {"operator": "detrend", "parameters": {"type": "linear"}},
@@ -185,7 +182,7 @@ def misfit(
             min(float(sampling_interval(ds)) for ds in records),
             1 / sampling_rate if sampling_rate else 0.0,
         )
-        min_period = 2 * slowest / _TRUSTED
+        min_period = 2 * slowest / TRUSTED
         notes.append(
             f"no min_period given: {min_period:.3g} s was taken, 0.8 of the lowest Nyquist "
             "frequency; give the period that the simulation resolves"

@@ -21,6 +21,8 @@ from ..timeaxis import sampling_interval
 #: A component shorter than this fraction of its station's longest one is left out: it would cut
 #: the others to its own length.
 SHORTEST_COMPONENT = 0.5
+#: Simulations are trusted up to this fraction of their Nyquist frequency, if nothing else is known.
+TRUSTED = 0.8
 Span = tuple[float, float]
 
 

@@ -28,6 +28,7 @@ from ..store.open import waveforms
 from ..timeaxis import sampling_interval
 from .merge import on_one_axis
 from .parts import (
+    TRUSTED,
     Rejected,
     Spans,
     models_of,
@@ -53,9 +54,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "axes": "ZRT",
     },
 }
-#: Without a given upper corner, simulations are trusted up to this fraction of their Nyquist
-#: frequency.
-_TRUSTED = 0.8
 KINDS = {"difference": "absolute", "relative_difference": "relative", "log_ratio": "log"}
 
 
@@ -301,7 +299,7 @@ def _resolved(
 ) -> float:
     """The upper corner for both sides: as given, or what the simulations' sampling can hold."""
     rate = min(1 / sampling_interval(ds) for nodes in simulations.values() for ds in nodes)
-    trusted = float(_TRUSTED * rate / 2)
+    trusted = float(TRUSTED * rate / 2)
     if freqmax is not None and freqmax < float(rate / 2):
         return freqmax
     if freqmax is None:

@@ -16,7 +16,6 @@ from ...registry import operator
 from .._pairs import FAILED, NO_WINDOW, OK, STATUS_ATTRS, Pairs, common_spans, paired
 from .arrivals import arrivals as first_arrivals
 from .pair import Spans, limits, select
-from .rules import PRESETS as PRESETS
 from .rules import REASON_ATTRS, REASONS, Rules, check
 
 #: Variables over (..., window): units and long name.

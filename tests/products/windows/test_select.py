@@ -20,8 +20,8 @@ from pangeo_ces.products._pairs import (
     SILENT,
 )
 from pangeo_ces.products.windows.arrivals import arrivals
-from pangeo_ces.products.windows.rules import REASONS
-from pangeo_ces.products.windows.select import PRESETS, select_windows
+from pangeo_ces.products.windows.rules import PRESETS, REASONS
+from pangeo_ces.products.windows.select import select_windows
 
 BAND = {"min_period": 5.0, "max_period": 40.0}
 PLACE = {"event": (10.0, 20.0, 33_000.0), "station": (10.0, 21.5)}

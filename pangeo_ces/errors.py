@@ -41,3 +41,7 @@ class ParameterError(CesError, ValueError):
 
 class ConfigError(CesError):
     """The configuration names something that does not exist."""
+
+
+class ClusterError(CesError):
+    """A cluster cannot be started, or was lost while it computed."""

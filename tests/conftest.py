@@ -17,6 +17,9 @@ from pathlib import Path
 
 import pytest
 
+# Commands that tests start compute in their own process, unless they name a cluster.
+os.environ.setdefault("DASK_CES__CLUSTER", "threads")
+
 DATA = Path(os.environ.get("CES_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

@@ -5,8 +5,13 @@ Exit status: 0 done, 1 failed (or something was refused, with ``--strict``), 2 m
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -20,6 +25,7 @@ _VERBS = {
     "apply": "operators:apply_",
     "catalog": "catalog:catalog",
     "checkout": "archives:checkout",
+    "cluster": "clusters:cluster",
     "convert": "stores:convert",
     "convert-finalise": "stores:convert_finalise",
     "convert-init": "stores:convert_init",
@@ -54,12 +60,34 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _orderly_end():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:  # click would say 1, as of an error
+            ctx.exit(128 + signal.SIGINT)
         except CesError as error:
             if os.environ.get("CES_DEBUG"):
                 raise
             ERR.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
             ctx.exit(1)
+
+
+@contextlib.contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: jobs, pods and workers end with it."""
+
+    def leave(number: int, frame: Any) -> None:
+        sys.exit(128 + number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP: so do we
+                before[number] = signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

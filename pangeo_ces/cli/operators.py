@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from .clusters import cluster_options
 from .output import OUT, escape, say
 from .signatures import plain
 
@@ -47,7 +48,7 @@ def operators(name: str | None, as_json: bool) -> None:
 @click.option("--set", "settings", multiple=True, metavar="KEY=JSON",
               help="A parameter, its value as JSON; repeatable.")  # fmt: skip
 @click.option("--with", "others", multiple=True, metavar="NODE", help="Further input nodes.")
-@click.option("--cluster", help="Where to compute: a name under ces.clusters.")
+@cluster_options
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT.")
 def apply_(
     name: str,
@@ -57,6 +58,7 @@ def apply_(
     settings: tuple[str, ...],
     others: tuple[str, ...],
     cluster: str | None,
+    workers: str | None,
     overwrite: bool,
 ) -> None:
     """Run the operator NAME on a NODE of a STORE and write OUTPUT.
@@ -65,10 +67,12 @@ def apply_(
     ces apply bandpass norcia.zarr windows/main/observed/100Hz filtered.zarr \\
         --set freqmin=0.1 --set freqmax=2
     """
+    from ..compute import connect
     from ..workflow.catalogue import apply
 
     parameters = dict(_setting(item) for item in settings)
-    apply(name, store, [node, *others], output, parameters, cluster=cluster, overwrite=overwrite)
+    with connect(cluster, workers=workers):
+        apply(name, store, [node, *others], output, parameters, overwrite=overwrite)
     say(f"wrote {output}")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .clusters import cluster_options
 from .output import print_rows, say, watched
 from .signatures import recipe_command
 
@@ -19,13 +20,15 @@ def run() -> None:
 
 @click.command()
 @click.option("--output", default="demo-output", show_default=True, help="Folder for the results.")
-@click.option("--cluster", help="Where to compute: a name under ces.clusters.")
+@cluster_options
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def demo(output: str, cluster: str | None, quiet: bool) -> None:
+def demo(output: str, cluster: str | None, workers: str | None, quiet: bool) -> None:
     """Three German earthquakes, recorded and simulated, from files to maps.  No network needed."""
+    from ..compute import connect
     from ..workflow.demo import demo as call
 
-    outcome = call(output, cluster=cluster, progress=watched(quiet), say=say)
+    with connect(cluster, workers=workers):
+        outcome = call(output, progress=watched(quiet), say=say)
     _print_outcome(outcome)
 
 
@@ -51,9 +54,12 @@ def _command(
     run_recipe: Callable[..., Any],
     presets: Iterable[str],
 ) -> click.Command:
-    def call(store: str, output: str, *, as_json: bool, quiet: bool, strict: bool,
-             **options: Any) -> None:  # fmt: skip
-        outcome = run_recipe(store, output, progress=watched(quiet or as_json), **options)
+    def call(store: str, output: str, *, cluster: str | None, workers: str | None, as_json: bool,
+             quiet: bool, strict: bool, **options: Any) -> None:  # fmt: skip
+        from ..compute import connect
+
+        with connect(cluster, workers=workers):
+            outcome = run_recipe(store, output, progress=watched(quiet or as_json), **options)
         if as_json:
             click.echo(json.dumps(outcome.report))
         else:

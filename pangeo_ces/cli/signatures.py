@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from .clusters import CLUSTER_OPTIONS
+
 
 def recipe_command(
     name: str, function: Callable[..., Any], run: Callable[..., None], presets: Iterable[str]
@@ -26,8 +28,8 @@ def recipe_command(
     function
         The recipe; its docstring is the help.
     run
-        Called with the store, the output folder, ``preset``, ``cluster``, the flags ``as_json``,
-        ``quiet`` and ``strict``, and those parameters that were given.
+        Called with the store, the output folder, ``preset``, ``cluster``, ``workers``, the flags
+        ``as_json``, ``quiet`` and ``strict``, and those parameters that were given.
     presets
         Names of the parameter sets.
     """
@@ -56,7 +58,7 @@ def recipe_command(
     options: list[click.Parameter] = [
         click.Option(["--input"], required=True, metavar="STORE", help="Store with event windows."),
         click.Option(["--output"], required=True, metavar="DIR", help="Folder for the results."),
-        click.Option(["--cluster"], help="Where to compute: a name under ces.clusters."),
+        *(click.Option([flag], help=text) for flag, text in CLUSTER_OPTIONS.items()),
         click.Option(
             ["--preset"], default="default", show_default=True, help=" or ".join(presets) + "."
         ),

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.tree import Tree
 
+from .clusters import cluster_options
 from .output import OUT, escape, few, print_rows, say, size, watched
 
 
@@ -51,10 +52,10 @@ def _outcome(command: Callable[..., None]) -> Callable[..., None]:
 @_what
 @click.option("--overwrite", is_flag=True, help="Begin the group anew instead of adding to it.")
 @click.option("--tag", metavar="NAME", help="Name for the version.")
-@click.option("--cluster", help="Where to compute: a name under ces.clusters.")
+@cluster_options
 @_outcome
 def convert(inputs: tuple[str, ...], store: str, overwrite: bool, tag: str | None,
-            cluster: str | None, **options: Any) -> None:  # fmt: skip
+            cluster: str | None, workers: str | None, **options: Any) -> None:  # fmt: skip
     """Put waveform files, stations and earthquakes into the next version of a STORE.
 
     INPUT is a file, a folder, a glob or a URL, a staged archive, or a plan that ces plan wrote;
@@ -71,7 +72,7 @@ def convert(inputs: tuple[str, ...], store: str, overwrite: bool, tag: str | Non
     from ..store.convert import convert as call
 
     def run(outcome: Any) -> None:
-        with connect(cluster):
+        with connect(cluster, workers=workers):
             call(_plan_or(inputs), store, **_call(options), overwrite=overwrite, tag=tag,
                  progress=watched(options["quiet"] or options["as_json"]),
                  report=outcome)  # fmt: skip

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 import dask
-from dask.diagnostics import ProgressBar
 
+from ..compute import computed
 from ..errors import InputError
 from ..sources.base import SourceFile
 from ..sources.specfem import PLACES
@@ -111,8 +110,8 @@ def convert(
             name_newest(store, tag)
         return report
     waiting = sorted(job.waiting())
-    with ProgressBar() if progress else nullcontext():
-        dask.compute(*(dask.delayed(run_partition)(job.work, number) for number in waiting))
+    tasks = (dask.delayed(run_partition)(job.work, number) for number in waiting)
+    computed(*tasks, progress=progress)
     return publish(job, report)
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import dask
 import numpy as np
-from dask.diagnostics import ProgressBar
 
 from ..archive.archive import Archive, is_archive
+from ..compute import computed
 from ..errors import FormatError, InputError
 from ..sources import expand, source_for
 from ..sources.base import Problem, SourceFile, Trace
+from ..storage import Settings, current, using
 from .partition import stored_dtype
 from .reader import READER
 
@@ -86,8 +86,9 @@ def scan(inputs: str | Path | Sequence[str | Path], *, progress: bool = False) -
             )
     files = list(named.values())
     batches = [files[at : at + _BATCH] for at in range(0, len(files), _BATCH)]
-    with ProgressBar() if progress else nullcontext():
-        looked = dask.compute(*(dask.delayed(_look)(batch) for batch in batches))
+    looked = computed(
+        *(dask.delayed(_look)(batch, current()) for batch in batches), progress=progress
+    )
     for file, (origin, headers, problems) in zip(files, _flat(looked), strict=True):
         result.problems += problems
         if origin is None:
@@ -136,9 +137,12 @@ def _staged(address: str, result: Scan, sources: dict[str, str]) -> list[SourceF
     return files
 
 
-def _look(files: list[SourceFile]) -> list[tuple[Origin | None, list, list[Problem]]]:
+def _look(
+    files: list[SourceFile], settings: Settings
+) -> list[tuple[Origin | None, list, list[Problem]]]:
     """Headers of some files."""
-    return [_look_at(file) for file in files]
+    with using(settings):
+        return [_look_at(file) for file in files]
 
 
 def _look_at(file: SourceFile) -> tuple[Origin | None, list[tuple[Trace, str]], list[Problem]]:

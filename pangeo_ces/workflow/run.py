@@ -6,13 +6,10 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
-import dask
 import numpy as np
 import xarray as xr
-from dask.diagnostics import ProgressBar
 
 from .. import compute, lineage
 from ..errors import InputError, ParameterError
@@ -99,9 +96,8 @@ def run_rapid_assessment(
     nearest = pictures.nearest(assessment.waveforms, _STATIONS_SHOWN)
     waveforms, fits = pictures.overlay(assessment.waveforms, nearest)
     lazy = (assessment.product, pictures.thumbnails(assessment.waveforms), waveforms, fits)
-    bar = ProgressBar() if progress else nullcontext()
-    with compute.connect(cluster), bar:
-        product, thumbnails, waveforms, fits = together(*lazy)
+    with compute.connect(cluster):
+        product, thumbnails, waveforms, fits = together(*lazy, progress=progress)
     folder = os.fspath(output).rstrip("/")
     report = _report(store, output, parameters, assessment, product)
     if not report["counts"]["used"]:
@@ -136,14 +132,14 @@ def run_rapid_assessment(
     return Outcome(product, files, report, fits)
 
 
-def together(*parts: Any) -> tuple[Any, ...]:
+def together(*parts: Any, progress: bool = False) -> tuple[Any, ...]:
     """Compute trees and dictionaries of Datasets in one graph, so that a shard is read once."""
     flat = [
         {node.path: node.to_dataset(inherit=False) for node in part.subtree}
         if isinstance(part, xr.DataTree) else part
         for part in parts
     ]  # fmt: skip
-    done = dask.compute(*flat)
+    done = compute.computed(*flat, progress=progress)
     attrs = [part.attrs if isinstance(part, xr.DataTree) else None for part in parts]
     results: list[Any] = []
     for part, root in zip(done, attrs, strict=True):

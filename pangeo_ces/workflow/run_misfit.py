@@ -6,13 +6,11 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import fsspec
 import numpy as np
 import xarray as xr
-from dask.diagnostics import ProgressBar
 from matplotlib.figure import Figure
 
 from .. import compute
@@ -96,9 +94,9 @@ def run_misfit(
     waveforms = [{"observed": p.observed, "synthetic": p.synthetic} for p in shown]
     windows = [{} if p.windows is None else {"windows": p.windows} for p in shown]
     small = outcome.product.filter(lambda node: not node.path.startswith("/adjoint"))
-    with compute.connect(cluster), ProgressBar() if progress else nullcontext():
+    with compute.connect(cluster):
         product, *computed = together(
-            small, *(a | b for a, b in zip(waveforms, windows, strict=True))
+            small, *(a | b for a, b in zip(waveforms, windows, strict=True)), progress=progress
         )
         shown = [
             dataclasses.replace(

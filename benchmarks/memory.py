@@ -1,12 +1,14 @@
-"""Memory of the steps of the recipe on data that no memory holds.
+"""Memory of the recipes on data that no memory holds.
 
-    python -m benchmarks.memory [--limit 500] [--times 1 5 20] [--recipe motion|misfit]
+    python -m benchmarks.memory [--limit 500] [--workers 2] [--times 1 5 20]
+                                [--recipe motion|misfit|convert] [--figure FILE]
 
-Records are made when a task asks for them, so that nothing but the graph's own appetite is seen:
-``times`` x ``limit`` MB of float32, on two threads, each size in a process of its own.
-``motion``: detrend, taper, band-pass, rotation and peaks of 20 minutes at 50 Hz; ``misfit``: pairs
-of 2,400 samples at 4 Hz through the same filter, window selection, traveltime shifts and
-time-frequency misfits in the windows.
+Every size runs on a cluster of its own: ``workers`` processes of ``limit`` MB each, whose nannies
+end them when they grow beyond.  A size of 20 is 20 times the memory of all workers, in samples.
+Records are made when a task asks for them, 20 stations an earthquake, so that nothing but the
+recipe's own appetite is seen; only for ``convert`` they are files, miniSEED (Steim-2) of one day
+at 100 Hz.  ``motion``: the rapid assessment with its pictures, 20 minutes at 50 Hz; ``misfit``:
+windows, traveltime shifts and time-frequency misfits of pairs of 2,400 samples at 4 Hz.
 """
 
 from __future__ import annotations
@@ -15,97 +17,214 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
+import psutil
 
 from .rapid_assessment import peak_megabytes
 
-#: Samples, sampling rate (Hz), stations a chunk.
-SHAPES = {"motion": (60_000, 50.0, 20), "misfit": (2_400, 4.0, 20)}
+#: Samples and sampling rate (Hz).
+SHAPES = {"motion": (60_000, 50.0), "misfit": (2_400, 4.0)}
+STATIONS = 20
+DAY = 8_640_000
 
 
-def waves(recipe: str, stations: int, seed: int = 0):
-    """Velocity of so many stations, lazily."""
+def waves(recipe: str, events: int, seed: int = 0):
+    """Velocity of so many earthquakes, lazily, a shard each."""
     import dask.array as da
     import xarray as xr
 
     import pangeo_ces as ces
 
-    samples, rate, together = SHAPES[recipe]
+    samples, rate = SHAPES[recipe]
     ds = ces.testing.synthetic_windows(
-        events=1, stations=2, samples=samples, sampling_rate=rate, quantity="velocity"
+        events=1, stations=STATIONS, samples=samples, sampling_rate=rate, quantity="velocity"
     )
-    ds = ds.isel(station=np.zeros(stations, int))
-    ds = ds.assign_coords(station=[f"XX.S{n:05d}..HH" for n in range(stations)])
+    ds = ds.isel(event=np.zeros(events, int))
+    shape = (events, STATIONS)
+    ds = ds.assign_coords(
+        event=[f"e{n:06d}" for n in range(events)],
+        event_name=("event", [f"earthquake {n}" for n in range(events)]),
+        event_depth=("event", np.full(events, 8e3)),
+        magnitude=("event", np.full(events, 5.0)),
+        epicentral_distance=(("event", "station"), np.full(shape, 3e4)),
+    )
     random = da.random.default_rng(seed).standard_normal(
-        tuple(ds["velocity"].shape), dtype="float32", chunks=(1, together, 3, samples)
+        tuple(ds["velocity"].shape), dtype="float32", chunks=(1, STATIONS, 3, samples)
     )
-    return ds.assign(velocity=xr.Variable(ds["velocity"].dims, random, ds["velocity"].attrs))
+    variable = xr.Variable(ds["velocity"].dims, random, ds["velocity"].attrs)
+    return ds.assign(velocity=variable).assign_attrs(sampling_interval=f"1/{rate:.0f}")
 
 
-def motion(stations: int):
-    import pangeo_ces as ces
-
-    ds = waves("motion", stations).pipe(ces.detrend).pipe(ces.taper, max_percentage=0.05)
-    ds = ds.pipe(ces.bandpass, freqmin=0.1, freqmax=10.0, zerophase=True)
-    return ces.peak_motion(ds.pipe(ces.rotate, to="ZRT"), periods=[0.3, 1.0, 3.0])
-
-
-def misfit(stations: int):
+def motion(events: int) -> int:
     import xarray as xr
 
     import pangeo_ces as ces
+    from pangeo_ces.workflow import pictures
+    from pangeo_ces.workflow.run import together
 
-    synthetic = waves("misfit", stations)
-    noise = waves("misfit", stations, seed=1)["velocity"]
-    observed = synthetic.assign(
-        velocity=(synthetic["velocity"] + 0.3 * noise).assign_attrs(synthetic["velocity"].attrs)
-    )
-    observed, synthetic = (
-        ds.pipe(ces.taper).pipe(ces.bandpass, freqmin=0.02, freqmax=0.2, zerophase=True)
-        for ds in (observed, synthetic)
-    )
-    band = {"min_period": 5.0, "max_period": 50.0}
-    windows = ces.select_windows(observed, synthetic, **band)
-    shifts = ces.waveform_misfit(observed, synthetic, windows, measure="cc_traveltime", **band)
-    inside = (ces.window_waveforms(ds, windows) for ds in (observed, synthetic))
-    planes = ces.time_frequency_misfit(*inside, fmin=0.02, fmax=0.2)
-    return xr.Dataset({"pgv": shifts["status"], "cc": windows["cc"], "em": planes["em"]})
+    tree = xr.DataTree.from_dict({"windows/main/observed/50Hz": waves("motion", events)})
+    made = ces.rapid_assessment(tree, freqmin=0.1, freqmax=10.0, quantity="velocity",
+                                periods=[0.3, 1.0, 3.0])  # fmt: skip
+    shown = pictures.of_events(made.waveforms, pictures.busiest(made.waveforms, 5))
+    overlay = pictures.overlay(shown, pictures.nearest(made.waveforms, 12))
+    product, *_ = together(made.product, pictures.thumbnails(made.waveforms), overlay)
+    return int(product["observed"]["pgv"].notnull().sum())
 
 
-def child(recipe: str, stations: int) -> None:
+def misfit(events: int) -> int:
+    import xarray as xr
+
+    import pangeo_ces as ces
+    from pangeo_ces.workflow.run import together
+
+    synthetic, noise = waves("misfit", events), waves("misfit", events, seed=1)
+    both = (synthetic["velocity"] + 0.3 * noise["velocity"]).assign_attrs(noise["velocity"].attrs)
+    tree = {
+        "windows/main/observed/4Hz": noise.assign(velocity=both),
+        "windows/main/synthetic/model/4Hz": synthetic,
+    }
+    made = ces.misfit(
+        xr.DataTree.from_dict(tree), min_period=5.0, max_period=50.0,
+        measures=["time_frequency", "cc_traveltime"], quantity="velocity",
+    )  # fmt: skip
+    (product,) = together(made.product)
+    return int(product["measures/model"]["em"].notnull().sum())
+
+
+def convert(days: int) -> int:
+    import pangeo_ces as ces
+
+    with tempfile.TemporaryDirectory(prefix="ces-memory-") as name:
+        folder = Path(name)
+        stations = _write_days(folder, days)
+        report = ces.convert(folder / "days", folder / "store.zarr", stations=stations)
+        return report.traces_used
+
+
+def _write_days(folder: Path, days: int) -> Path:
+    """So many days of one channel as miniSEED files, the bytes of one day under other dates."""
+    import obspy
+    from obspy.core.inventory import Channel, Inventory, Network, Site, Station
+
+    start = obspy.UTCDateTime(2020, 1, 1)
+    place = {"latitude": 42.0, "longitude": 13.0, "elevation": 0.0}
+    channel = Channel("HHZ", "", **place, depth=0.0, azimuth=0.0, dip=-90.0, sample_rate=100.0)
+    station = Station("S", **place, site=Site("x"), channels=[channel])
+    path = folder / "stations.xml"
+    Inventory([Network("XX", [station])], source="benchmark").write(path, "STATIONXML")
+    (folder / "days").mkdir()
+    samples = np.random.default_rng(0).normal(0, 300, DAY).astype("int32")
+    head = {"network": "XX", "station": "S", "channel": "HHZ", "sampling_rate": 100.0}
+    for day in range(days):
+        trace = obspy.Trace(samples, head | {"starttime": start + 86400 * day})
+        trace.write(str(folder / "days" / f"{day:04d}.mseed"), "MSEED", encoding="STEIM2")
+    return path
+
+
+RECIPES = {"motion": motion, "misfit": misfit, "convert": convert}
+
+
+def pieces(recipe: str, megabytes: float) -> int:
+    """Earthquakes or days that hold so much."""
+    if recipe == "convert":
+        return max(1, round(megabytes * 1e6 / (4 * DAY)))
+    sides = 2 if recipe == "misfit" else 1
+    return max(1, round(megabytes * 1e6 / (sides * STATIONS * 3 * 4 * SHAPES[recipe][0])))
+
+
+class Watch(threading.Thread):
+    """The most memory that any worker had, and how often one was started anew."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.most, self.pids = 0.0, set()
+
+    def run(self) -> None:
+        while True:
+            for child in psutil.Process().children(recursive=True):
+                try:
+                    if "spawn_main" in " ".join(child.cmdline()):
+                        self.pids.add(child.pid)
+                        self.most = max(self.most, child.memory_info().rss / 1e6)
+                except psutil.Error:
+                    continue
+            time.sleep(0.05)
+
+
+def child(recipe: str, count: int, workers: int, limit: float) -> None:
     import dask
 
-    made = {"motion": motion, "misfit": misfit}[recipe](stations)
-    begin = time.perf_counter()
-    (made,) = dask.compute(made, scheduler="threads", num_workers=2)
-    assert made["pgv"].notnull().all()
-    print(json.dumps({"seconds": time.perf_counter() - begin, "peak_mb": peak_megabytes()}))
+    import pangeo_ces as ces
+
+    args = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": int(limit * 1e6),
+            "dashboard_address": None}  # fmt: skip
+    entry = {"module": "dask.distributed", "class": "LocalCluster", "args": args}
+    with dask.config.set({"ces.clusters": {"small": entry}}), ces.connect("small"):
+        watch = Watch()
+        watch.start()
+        begin = time.perf_counter()
+        made = RECIPES[recipe](count)
+        row = {"seconds": time.perf_counter() - begin, "made": made, "worker_mb": watch.most,
+               "driver_mb": peak_megabytes(), "restarts": len(watch.pids) - workers}  # fmt: skip
+    print(json.dumps(row))
+
+
+def drawn(rows: list[dict], limit: float, path: str) -> None:
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    for recipe in dict.fromkeys(row["recipe"] for row in rows):
+        some = [row for row in rows if row["recipe"] == recipe]
+        sizes = [row["times"] for row in some]
+        (line,) = axes.plot(sizes, [row["worker_mb"] for row in some], "o-", label=recipe)
+        axes.plot(sizes, [row["driver_mb"] for row in some], "s--", color=line.get_color(), lw=0.8)
+    axes.axhline(limit, color="0.5", lw=0.8)
+    axes.text(1, limit, " limit of a worker", va="bottom", fontsize="small")
+    axes.set(xlabel="samples / memory of all workers", ylabel="largest resident memory (MB)",
+             xscale="log", ylim=(0, None),
+             title="line: the larger of the workers; dashed: client and scheduler")  # fmt: skip
+    axes.title.set_fontsize("small")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--limit", type=float, default=500.0, help="MB")
+    parser.add_argument("--limit", type=float, default=500.0, help="MB of a worker")
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--times", type=float, nargs="+", default=[1.0, 5.0, 20.0])
-    parser.add_argument("--recipe", choices=sorted(SHAPES), default="motion")
+    parser.add_argument("--recipe", choices=sorted(RECIPES), nargs="+", default=["motion"])
+    parser.add_argument("--figure", help="draw the table here")
     parser.add_argument("--child", type=int)
     options = parser.parse_args()
     if options.child:
-        child(options.recipe, options.child)
+        child(options.recipe[0], options.child, options.workers, options.limit)
         return
-    for times in options.times:
-        sides = 2 if options.recipe == "misfit" else 1
-        stations = int(times * options.limit * 1e6 / (3 * 4 * sides * SHAPES[options.recipe][0]))
-        command = [sys.executable, "-m", "benchmarks.memory", "--recipe", options.recipe,
-                   "--child", str(stations)]  # fmt: skip
-        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        row = json.loads(out.splitlines()[-1])
-        print(
-            f"{times:5.1f} x {options.limit:.0f} MB  {stations:6d} stations  "
-            f"{row['seconds']:6.1f} s  peak {row['peak_mb']:.0f} MB",
-            flush=True,
-        )
+    rows = []
+    for recipe in options.recipe:
+        for times in options.times:
+            megabytes = times * options.limit * options.workers
+            count = pieces(recipe, megabytes)
+            command = [sys.executable, "-m", "benchmarks.memory", "--recipe", recipe, "--child",
+                       str(count), "--workers", str(options.workers),
+                       "--limit", str(options.limit)]  # fmt: skip
+            out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            row = json.loads(out.splitlines()[-1]) | {"recipe": recipe, "times": times}
+            rows.append(row)
+            print(
+                f"{recipe:8s} {times:5.1f} x {options.limit * options.workers:.0f} MB  "
+                f"{count:6d} {'days' if recipe == 'convert' else 'earthquakes'}  "
+                f"{row['seconds']:6.1f} s  worker {row['worker_mb']:.0f} MB, client and scheduler "
+                f"{row['driver_mb']:.0f} MB, {row['restarts']} workers restarted",
+                flush=True,
+            )
+    if options.figure:
+        drawn(rows, options.limit, options.figure)
 
 
 if __name__ == "__main__":

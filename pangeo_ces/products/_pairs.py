@@ -145,12 +145,12 @@ def common_spans(observed, synthetic):
             first += 1
         while stop > first and not (np.isfinite(x[stop - 1]) and np.isfinite(y[stop - 1])):
             stop -= 1
-        missing = 0
-        for i in range(first, stop):  # without a branch: several at a time
-            missing += (x[i] - x[i] != 0.0) | (y[i] - y[i] != 0.0)
+        missing, one, two = 0, x[first:stop], y[first:stop]
+        for i in range(stop - first):  # from 0 on and without a branch: several at a time
+            missing += (one[i] - one[i] != 0.0) | (two[i] - two[i] != 0.0)
         if missing == 0 and stop - first >= 2:
             spans[row, 0], spans[row, 1] = first, stop
-            if _constant(x[first:stop]) or _constant(y[first:stop]):
+            if _constant(one) or _constant(two):
                 status[row] = SILENT
         elif not np.isfinite(x).any():
             status[row] = NO_OBSERVED

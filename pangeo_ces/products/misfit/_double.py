@@ -111,8 +111,7 @@ def _compared(one, two, apart, measure, dt, subsample, use_cc_error, dt_sigma_mi
     shift, error = (synthetic - observed) * dt, 1.0
     if use_cc_error:
         dlna = 0.5 * np.log(np.square(d1).sum() / np.square(d2).sum())
-        room = np.empty((2, n))
-        error, _ = cc_errors(d1, d2, round(observed), dlna, dt, *room)
+        error, _ = cc_errors(d1, d2, round(observed), dlna, dt, np.empty(n))
         error = max(error, dt_sigma_min) if error > 0 else dt_sigma_min
     slope1, slope2 = np.gradient(moved, dt), np.gradient(s2, dt)
     factor = shift / error**2 / simpson(slope1 * slope2, dt)

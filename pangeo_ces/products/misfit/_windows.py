@@ -51,6 +51,16 @@ class Cuts:
     def __len__(self) -> int:
         return len(self.row)
 
+    @property
+    def longest(self) -> int:
+        """Samples of the longest window."""
+        return int((self.end - self.begin).max(initial=0))
+
+    @property
+    def places(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Record, begin, end and taper of every window, as kernels take them."""
+        return self.row, self.begin, self.end, self.taper_at, self.tapers
+
     def take(self, chosen: np.ndarray) -> Cuts:
         """Some of the windows."""
         parts = {
@@ -113,26 +123,41 @@ def cut(
     if given:
         first = np.ceil((given[0] - start) / dt - _CLOSE)
         stop = np.floor((given[1] - start) / dt + _CLOSE) + 1
-        there = np.isfinite(first) & np.isfinite(stop)
-        first, stop = (
-            np.clip(np.where(there, side, 0), spans[:, :1], spans[:, 1:]) for side in (first, stop)
-        )
     else:
-        first, stop = spans[:, :1], spans[:, 1:]
-        there = np.ones(first.shape, bool)
-    state = np.where(
-        status[:, None] != OK,
-        status[:, None],
-        np.where(~there, NO_WINDOW, np.where(stop - first < FEWEST_SAMPLES, FAILED, OK)),
-    ).astype(np.int8)
-    row, slot = np.nonzero(state == OK)
-    begin, end = first[row, slot].astype(np.int64), stop[row, slot].astype(np.int64)
-    lengths, which = np.unique(end - begin, return_inverse=True)
-    weights = [taper(int(length), percentage, kind) for length in lengths]
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        first, stop = np.ascontiguousarray(spans.T[:, :, None], np.float64)
+    state, (row, slot, begin, end, low, high) = _within(first, stop, spans, status)
+    lengths = end - begin
+    found = np.flatnonzero(np.bincount(lengths))
+    weights = [taper(length, percentage, kind) for length in found.tolist()]
+    starts = np.zeros(lengths.max(initial=0) + 1, np.int64)
+    starts[found[1:]] = np.cumsum(found[:-1])
     tapers = np.concatenate(weights) if weights else np.empty(0)
-    low, high = spans[row, 0], spans[row, 1]
-    return Cuts(row, slot, begin, end, low, high, starts[which], tapers), state
+    return Cuts(row, slot, begin, end, low, high, starts[lengths], tapers), state
+
+
+@numba.njit(nogil=True, cache=True)
+def _within(first, stop, spans, status):
+    """Status of all windows; of those to measure the first entries of :class:`Cuts`."""
+    rows, slots = first.shape
+    state, cuts = np.empty((rows, slots), np.int8), np.empty((6, rows * slots), np.int64)
+    count = 0
+    for row in range(rows):
+        low, high = spans[row]
+        for slot in range(slots):
+            begin, end = first[row, slot], stop[row, slot]
+            if status[row] != OK:
+                state[row, slot] = status[row]
+                continue
+            if not (np.isfinite(begin) and np.isfinite(end)):
+                state[row, slot] = NO_WINDOW
+                continue
+            begin, end = min(max(begin, low), high), min(max(end, low), high)
+            state[row, slot] = OK if end - begin >= FEWEST_SAMPLES else FAILED
+            if state[row, slot] == OK:
+                for place, value in enumerate((row, slot, int(begin), int(end), low, high)):
+                    cuts[place, count] = value
+                count += 1
+    return state, cuts[:, :count]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -170,9 +195,9 @@ def simpson(y, dx):
     n = len(y)
     odd = n - 1 + n % 2
     total = 0.0
-    for i in range(1, odd - 1, 2):
-        total += y[i - 1] + 4 * y[i] + y[i + 1]
-    total /= 3
+    for i in range(odd):  # 2, 4, 2, 4, ..., 2: in vectors
+        total += (2 + 2 * (i & 1)) * y[i]
+    total = (total - y[0] - y[odd - 1]) / 3
     if n > odd:
         total += (5 * y[n - 1] + 8 * y[n - 2] - y[n - 3]) / 12
     return total * dx
@@ -181,7 +206,7 @@ def simpson(y, dx):
 @numba.njit(nogil=True, cache=True, fastmath=SUMS)
 def derivative(y, dt, out):
     """Central differences, one-sided at the ends, as ``numpy.gradient``."""
-    n = len(y)
+    n, half = len(y), 0.5 / dt
     out[0], out[n - 1] = (y[1] - y[0]) / dt, (y[n - 1] - y[n - 2]) / dt
     for i in range(1, n - 1):
-        out[i] = (y[i + 1] - y[i - 1]) / (2 * dt)
+        out[i] = (y[i + 1] - y[i - 1]) * half

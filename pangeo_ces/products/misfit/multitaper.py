@@ -15,9 +15,10 @@ import scipy.fft
 from scipy.signal.windows import dpss
 
 from ._band import band
+from ._lags import best_lags
 from ._options import Options
 from ._windows import Cuts, taper
-from .traveltime import best_lags, traveltime_at
+from .traveltime import traveltime_at
 
 #: A spectrum comes back into the band above this many times the threshold that it fell below.
 _COME_BACK = 10.0

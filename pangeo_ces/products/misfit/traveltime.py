@@ -6,13 +6,9 @@ import numba
 import numpy as np
 import scipy.fft
 
+from ._lags import best_lags
 from ._options import Options
 from ._windows import SUMS, Cuts, derivative, simpson
-
-#: Windows transformed at once: what stays in the cache.
-_TOGETHER = 64
-#: Error of correlations of unit energy by transforms of float32, with a margin of ten.
-_SINGLE = 5e-6
 
 
 def similarity(observed, synthetic, cuts: Cuts, dt: float, options: Options, source):
@@ -44,11 +40,9 @@ def traveltime(observed, synthetic, cuts: Cuts, dt: float, options: Options, sou
 def traveltime_at(shifts, observed, synthetic, cuts: Cuts, dt: float, options: Options, source):
     """As :func:`traveltime`, with the shifts (samples) known."""
     values = np.full((len(cuts), 5), np.nan)
-    longest = int((cuts.end - cuts.begin).max(initial=0))
     _traveltimes(
-        observed, synthetic, cuts.row, cuts.begin, cuts.end, cuts.taper_at, cuts.tapers, shifts,
-        dt, options.use_cc_error, options.dt_sigma_min, options.dlna_sigma_min,
-        options.measure_type == "am", longest, values,
+        observed, synthetic, *cuts.places, cuts.longest, shifts, dt, options.use_cc_error,
+        options.dt_sigma_min, options.dlna_sigma_min, options.measure_type == "am", values,
         np.empty((0, 0)) if source is None else source,
     )  # fmt: skip
     return values
@@ -56,8 +50,8 @@ def traveltime_at(shifts, observed, synthetic, cuts: Cuts, dt: float, options: O
 
 @numba.njit(nogil=True, cache=True, fastmath=SUMS)
 def _traveltimes(
-    observed, synthetic, row, begin, end, taper_at, tapers, shifts, dt, use_cc_error,
-    dt_sigma_min, dlna_sigma_min, amplitude, longest, values, source,
+    observed, synthetic, row, begin, end, taper_at, tapers, longest, shifts, dt, use_cc_error,
+    dt_sigma_min, dlna_sigma_min, amplitude, values, source,
 ):  # fmt: skip
     d_all, s_all = np.empty(longest), np.empty(longest)
     v_all, y_all = np.empty(longest), np.empty(longest)
@@ -76,7 +70,7 @@ def _traveltimes(
         shift, dlna = shifts[w] * dt, 0.5 * np.log(dd / ss)
         dt_error, dlna_error = 1.0, 1.0
         if use_cc_error:
-            dt_error, dlna_error = cc_errors(d, s, round(shifts[w]), dlna, dt, y, v)
+            dt_error, dlna_error = cc_errors(d, s, round(shifts[w]), dlna, dt, y)
             dt_error = dt_error if dt_error >= dt_sigma_min else dt_sigma_min  # also for NaN
             dlna_error = dlna_error if dlna_error >= dlna_sigma_min else dlna_sigma_min
         misfit = 0.5 * (dlna / dlna_error) ** 2 if amplitude else 0.5 * (shift / dt_error) ** 2
@@ -99,92 +93,25 @@ def _traveltimes(
 
 
 @numba.njit(nogil=True, cache=True, fastmath=SUMS)
-def cc_errors(d, s, lag, dlna, dt, y, v):
+def cc_errors(d, s, lag, dlna, dt, moved):
     """Errors of shift and dlnA if what is left after shifting and scaling is uncorrelated."""
     n, scale = len(d), np.exp(dlna)
-    left, energy, slope = 0.0, 0.0, 0.0
+    first, stop = min(max(lag, 0), n), max(min(n + lag, n), 0)
+    moved[:first], moved[stop:] = 0.0, 0.0
+    there, from_there = moved[first:stop], s[first - lag : stop - lag]
+    energy, left, slope = 0.0, 0.0, 0.0
+    for i in range(stop - first):
+        energy += from_there[i] * from_there[i]
+        there[i] = scale * from_there[i]
     for i in range(n):
-        y[i] = s[i - lag] if 0 <= i - lag < n else 0.0
-        energy += y[i] * y[i]
-        y[i] *= scale
-        left += (d[i] - y[i]) ** 2
-    derivative(y, dt, v)
-    for i in range(n):
-        slope += v[i] * v[i]
+        left += (d[i] - moved[i]) ** 2
+    for i in range(1, n - 1):
+        slope += (moved[i + 1] - moved[i - 1]) ** 2
+    slope = slope / 4 + (moved[1] - moved[0]) ** 2 + (moved[n - 1] - moved[n - 2]) ** 2
     return (
-        np.sqrt(left / slope) if slope > 0 else np.nan,
+        dt * np.sqrt(left / slope) if slope > 0 else np.nan,
         np.sqrt(left / energy) if energy > 0 else np.nan,
     )
-
-
-def best_lags(observed, synthetic, cuts: Cuts) -> np.ndarray:
-    """Shift of the largest cross-correlation of the tapered windows, in whole samples.
-
-    Positive where the observed comes later.  Transforms of float32 find the lags that may be it,
-    sums of float64 the one that is.
-    """
-    lags = np.zeros(len(cuts))
-    lengths = cuts.end - cuts.begin
-    sizes = np.array([scipy.fft.next_fast_len(2 * int(n) - 1, real=True) for n in lengths], int)
-    for size in np.unique(sizes):
-        same = np.flatnonzero(sizes == size)
-        for at in range(0, len(same), _TOGETHER):
-            some = cuts.take(same[at : at + _TOGETHER])
-            windows = (observed, synthetic, some.row, some.begin, some.end, some.taper_at,
-                       cuts.tapers)  # fmt: skip
-            padded = np.zeros((2, len(some), size), np.float32)
-            _fill(*windows, padded)
-            d, s = scipy.fft.rfft(padded, axis=-1, overwrite_x=True)
-            d *= s.conj()
-            correlation = scipy.fft.irfft(d, size, axis=-1, overwrite_x=True)
-            _leave_out(some.end - some.begin, correlation)
-            near = correlation.max(axis=-1) - np.float32(_SINGLE)
-            lags[same[at : at + _TOGETHER]] = _largest(*windows, correlation, near)
-    return lags
-
-
-@numba.njit(nogil=True, cache=True, fastmath=SUMS)
-def _fill(observed, synthetic, row, begin, end, taper_at, tapers, out):
-    """Tapered windows of unit energy."""
-    for w in range(len(row)):
-        n = end[w] - begin[w]
-        weights = tapers[taper_at[w] : taper_at[w] + n]
-        for side in range(2):
-            x = (observed if side == 0 else synthetic)[row[w], begin[w] : end[w]]
-            energy = 0.0
-            for i in range(n):
-                energy += (weights[i] * x[i]) ** 2
-            scale = 1 / np.sqrt(energy) if energy > 0 else 0.0
-            for i in range(n):
-                out[side, w, i] = scale * weights[i] * x[i]
-
-
-@numba.njit(nogil=True, cache=True)
-def _leave_out(lengths, correlation):
-    """Lags of no overlap are none."""
-    for w in range(len(lengths)):
-        correlation[w, lengths[w] : correlation.shape[1] - lengths[w] + 1] = -np.inf
-
-
-@numba.njit(nogil=True, cache=True, fastmath=SUMS)
-def _largest(observed, synthetic, row, begin, end, taper_at, tapers, correlation, near):
-    """Lag of the largest correlation of every window; from the most negative on, the first."""
-    found = np.zeros(len(row))
-    size = correlation.shape[1]
-    for w in range(len(row)):
-        n, best = end[w] - begin[w], -np.inf
-        weights = tapers[taper_at[w] : taper_at[w] + n]
-        d, s = observed[row[w], begin[w] : end[w]], synthetic[row[w], begin[w] : end[w]]
-        for start, part in ((1 - n, correlation[w, size + 1 - n :]), (0, correlation[w, :n])):
-            for i in range(len(part)):
-                if part[i] < near[w]:
-                    continue
-                lag, total = start + i, 0.0
-                for k in range(max(0, -lag), min(n, n - lag)):
-                    total += weights[k + lag] * d[k + lag] * weights[k] * s[k]
-                if total > best:
-                    best, found[w] = total, lag
-    return found
 
 
 def between(d: np.ndarray, s: np.ndarray, lag: float) -> tuple[float, np.ndarray]:

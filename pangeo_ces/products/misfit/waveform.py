@@ -32,10 +32,9 @@ def measure(observed, synthetic, cuts: Cuts, dt: float, options: Options, source
                 f = fftconvolve(product, d[::-1], "full")[len(d) // 2 :][: len(d)]
                 source[cuts.row[number], cuts.begin[number] : cuts.end[number]] += weights * f
         return values
-    longest = int((cuts.end - cuts.begin).max(initial=0))
     _windows(
-        observed, synthetic, cuts.row, cuts.begin, cuts.end, cuts.taper_at, cuts.tapers,
-        _KINDS[options.measure], options.amplitude == "peak", dt, longest, values,
+        observed, synthetic, *cuts.places, cuts.longest,
+        _KINDS[options.measure], options.amplitude == "peak", dt, values,
         np.empty((0, 0)) if source is None else source,
     )  # fmt: skip
     return values
@@ -43,7 +42,7 @@ def measure(observed, synthetic, cuts: Cuts, dt: float, options: Options, source
 
 @numba.njit(nogil=True, cache=True, fastmath=SUMS)
 def _windows(
-    observed, synthetic, row, begin, end, taper_at, tapers, kind, peak, dt, longest, values, source
+    observed, synthetic, row, begin, end, taper_at, tapers, longest, kind, peak, dt, values, source
 ):  # fmt: skip
     d_all, s_all = np.empty(longest), np.empty(longest)
     y_all, f_all = np.empty(longest), np.empty(longest)
@@ -53,10 +52,7 @@ def _windows(
         d, s, y, f = d_all[:n], s_all[:n], y_all[:n], f_all[:n]
         x, z = observed[row[w], first : first + n], synthetic[row[w], first : first + n]
         if kind == 0:  # in one pass: what most ask for is bound by memory
-            for i in range(n):
-                f[i] = (z[i] - x[i]) * weights[i]
-                y[i] = 0.5 * f[i] * f[i]
-            values[w, 0] = simpson(y, dt)
+            values[w, 0] = _squares(x, z, weights, dt, y, f)
         else:
             for i in range(n):
                 d[i], s[i] = x[i] * weights[i], z[i] * weights[i]
@@ -70,6 +66,14 @@ def _windows(
             out = source[row[w], first : first + n]
             for i in range(n):
                 out[i] += weights[i] * f[i]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=SUMS)
+def _squares(x, z, weights, dt, y, f):
+    for i in range(len(f)):
+        f[i] = (z[i] - x[i]) * weights[i]
+        y[i] = 0.5 * f[i] * f[i]
+    return simpson(y, dt)
 
 
 @numba.njit(nogil=True, cache=True, fastmath=SUMS)

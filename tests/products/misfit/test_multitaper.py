@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pangeo_ces.products.misfit._band import Band
@@ -12,6 +12,7 @@ from pangeo_ces.products.misfit.measure import waveform_misfit
 from pangeo_ces.products.misfit.multitaper import _unwrap
 
 
+@settings(deadline=None)  # compiled when first called
 @given(
     samples=st.integers(1, 300), first=st.integers(0, 400), count=st.integers(1, 400),
     power=st.integers(10, 12),

@@ -19,6 +19,7 @@ from dask.utils import format_bytes
 
 from . import config, timeaxis
 from .errors import ParameterError
+from .unfinished import kept
 
 Kernel = Callable[..., np.ndarray]
 
@@ -142,10 +143,13 @@ def map_blocks(
 
 
 def consolidate(values: xr.DataArray) -> xr.DataArray:
-    """Small results of many blocks as few chunks, so that what follows is few tasks."""
+    """Small results of many blocks as few chunks, so that what follows is few tasks.
+
+    In a resumable run each block is kept until the run ends well.
+    """
     if not isinstance(values.data, da.Array):
         return values
-    return values.copy(data=values.data.rechunk("auto"))
+    return values.copy(data=kept(values.data).rechunk("auto"))
 
 
 def _with_index(

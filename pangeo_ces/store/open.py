@@ -28,7 +28,7 @@ from ..timeaxis import time_coords
 from .chunk_files import chunk_files
 from .repo import split_version
 from .samples import Samples
-from .urls import dims_of, group_of, root_group
+from .urls import dims_of, group_of, root_group, storage_fault
 
 #: False on a group of plain Zarr while it is being written.
 COMPLETE = "ces_complete"
@@ -73,6 +73,11 @@ def open_store(url: str | os.PathLike[str], *, chunked: bool = True) -> xr.DataT
     >>> sorted(tree["windows/main"].children)
     ['observed', 'synthetic']
     """
+    with storage_fault(split_version(url)[0], disk=False):
+        return _open(url, chunked)
+
+
+def _open(url: str | os.PathLike[str], chunked: bool) -> xr.DataTree:
     root = root_group(url)
     if "Conventions" not in root.attrs:
         raise StoreError(
@@ -192,6 +197,16 @@ def _open_node(
             )
         ds[name] = variable
     return ds
+
+
+def lazy_names(tree: xr.DataTree) -> list[str]:
+    """Names of the samples of a store: the same for the same version of it alone."""
+    return [
+        variable.data.name
+        for node in tree.subtree
+        for variable in node.to_dataset(inherit=False).variables.values()
+        if isinstance(variable.data, da.Array)
+    ]
 
 
 def _dask_array(samples: Samples) -> da.Array:

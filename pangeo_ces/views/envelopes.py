@@ -47,15 +47,18 @@ def pack_envelopes(
                 "variables minimum and maximum (event, station, component, time)"
             )
         ds = ds.transpose("event", "station", "component", "time")
-        ds = ds.reindex(event=events, station=stations)
+        ds = ds.sel(event=ds["event"].isin(events), station=ds["station"].isin(stations))
         pairs = np.stack([ds["minimum"].values, ds["maximum"].values], axis=-1).astype(np.float32)
         time = ds["time"].values.astype(float)
         present = np.isfinite(pairs).any(axis=(-1, -2))
         pairs, time = _coarsened(pairs[present], time, MOST_BYTES // len(paths))
         peaks = np.abs(np.nan_to_num(pairs)).max(axis=(1, 2), initial=0)
         shares = pairs / np.where(peaks > 0, peaks, 1)[:, None, None]
-        rows = np.full(present.shape, -1, np.int32)
-        rows[present] = np.arange(len(pairs))
+        found = np.full(present.shape, -1, np.int32)
+        found[present] = np.arange(len(pairs))
+        rows = np.full((len(events), len(stations), present.shape[2]), -1, np.int32)
+        rows[np.ix_(*(_positions(ds, dim, names) for dim, names in
+                      (("event", events), ("station", stations))))] = found  # fmt: skip
         # -128 is the gap: no sample in this bin.
         samples = np.where(np.isfinite(shares), np.rint(shares * 127), -128).astype(np.int8)
         arrays += [rows.ravel(), samples.ravel()]
@@ -70,6 +73,11 @@ def pack_envelopes(
             }
         )
     return about, arrays
+
+
+def _positions(ds: xr.Dataset, dim: str, names: list[str]) -> list[int]:
+    place = {name: number for number, name in enumerate(names)}
+    return [place[label] for label in ds[dim].values.tolist()]
 
 
 def _coarsened(pairs: np.ndarray, time: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
+from ..blocks import consolidate
 from ..process.filter import lowpass
 from ..process.resample import interpolate
 from ..products.compare import waveform_fit
@@ -16,10 +17,19 @@ from .merge import reindexed
 
 Waveforms = Mapping[str, list[xr.Dataset]]
 
+#: Bytes of thumbnails that a run holds in memory: a page has room for far less.
+_MOST_BYTES = 64_000_000
+
 
 def thumbnails(waveforms: Waveforms, bins: int = 400) -> dict[str, xr.Dataset]:
-    """Smallest and largest sample in time bins, for every station, on one axis."""
+    """Smallest and largest sample in time bins, for every station, on one axis.
+
+    Of so many events as fit into memory whatever the size of the store, those with most records.
+    """
     start, stop = _span(waveforms)
+    channels = sum(ds.sizes["station"] * ds.sizes["component"] for many in waveforms.values()
+                   for ds in many)  # fmt: skip
+    waveforms = of_events(waveforms, busiest(waveforms, _MOST_BYTES // (channels * bins * 8) + 1))
     shortest = min(
         int((stop - start) / float(sampling_interval(ds)))
         for many in waveforms.values()
@@ -27,7 +37,7 @@ def thumbnails(waveforms: Waveforms, bins: int = 400) -> dict[str, xr.Dataset]:
     )
     bins = max(1, min(bins, shortest))
     return {
-        path: _merged([minmax(ds, bins=bins, start=start, stop=stop) for ds in many])
+        path: _merged([_small(minmax(ds, bins=bins, start=start, stop=stop)) for ds in many])
         for path, many in waveforms.items()
         if many
     }
@@ -67,6 +77,32 @@ def overlay(
             if path != "observed":
                 fits[path.removeprefix("synthetic/")] = waveform_fit(shown["observed"], ds)
     return shown, fits
+
+
+def busiest(waveforms: Waveforms, count: int) -> list[str]:
+    """The events with most channels, records before lone simulations, in the order of the axis."""
+    channels: dict[str, int] = {}
+    observed = waveforms.get("observed")
+    for ds in observed or [ds for many in waveforms.values() for ds in many]:
+        recorded = ds["data_start"].notnull().sum(["station", "component"])
+        for label, number in zip(ds["event"].values.tolist(), recorded.values, strict=True):
+            channels[label] = channels.get(label, 0) + int(number)
+    most = set(sorted(channels, key=lambda label: -channels[label])[:count])
+    return [label for label in channels if label in most]
+
+
+def of_events(waveforms: Waveforms, events: Sequence[str]) -> dict[str, list[xr.Dataset]]:
+    """Of every Dataset those events that it has."""
+    chosen = {
+        path: [ds.isel(event=ds["event"].isin(list(events)).values) for ds in many]
+        for path, many in waveforms.items()
+    }
+    return {path: [ds for ds in many if ds.sizes["event"]] for path, many in chosen.items()}
+
+
+def _small(ds: xr.Dataset) -> xr.Dataset:
+    """Results of few bytes, gathered, and kept in a run that may have to go on."""
+    return ds.map(consolidate, keep_attrs=True)
 
 
 def nearest(waveforms: Waveforms, count: int) -> list[str]:

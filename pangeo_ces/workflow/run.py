@@ -14,8 +14,9 @@ import xarray as xr
 from .. import compute, lineage
 from ..errors import InputError, ParameterError
 from ..products.peak_motion import ALL_COMBINATIONS
-from ..store.open import open_store
+from ..store.open import lazy_names, open_store
 from ..store.write import write
+from ..unfinished import resumable
 from ..views import (
     plot_attenuation,
     plot_overlay,
@@ -37,7 +38,7 @@ from . import pictures
 from .rapid_assessment import PRESETS, Assessment, rapid_assessment
 from .report import as_json, conversions_of, counted, heading, rejected_rows
 
-#: Stations and events in the pictures: the nearest ones, and those with most values.
+#: Stations and events in the pictures: the nearest ones, and those with most records.
 _STATIONS_SHOWN, _EVENTS_SHOWN = 12, 5
 #: Frequency (Hz) up to which a record must go for its peak to be that of the ground.
 _TOP = {"pga": 15.0, "pgv": 5.0}
@@ -92,26 +93,46 @@ def run_rapid_assessment(
         raise ParameterError(f"no preset {preset!r}: use one of {', '.join(PRESETS)}")
     parameters = PRESETS[preset] | parameters
     tree = open_store(store)
-    assessment = rapid_assessment(tree, **parameters)
-    nearest = pictures.nearest(assessment.waveforms, _STATIONS_SHOWN)
-    waveforms, fits = pictures.overlay(assessment.waveforms, nearest)
-    lazy = (assessment.product, pictures.thumbnails(assessment.waveforms), waveforms, fits)
-    with compute.connect(cluster):
-        product, thumbnails, waveforms, fits = together(*lazy, progress=progress)
     folder = os.fspath(output).rstrip("/")
-    report = _report(store, output, parameters, assessment, product)
-    if not report["counts"]["used"]:
-        write_bytes(f"{folder}/report.json", as_json(report))
-        raise InputError(f"no station gave a value: see {folder}/report.json for the reasons")
-    product.attrs["recipe"] = "rapid-assessment"
-    product.attrs["parameters"] = json.dumps(parameters)
+    with resumable(folder, "rapid-assessment", lazy_names(tree), parameters) as earlier:
+        with compute.connect(cluster):
+            assessment = rapid_assessment(tree, **parameters)
+            events = pictures.busiest(assessment.waveforms, _EVENTS_SHOWN)
+            nearest = pictures.nearest(assessment.waveforms, _STATIONS_SHOWN)
+            shown = pictures.of_events(assessment.waveforms, events)
+            product, thumbnails, (waveforms, fits) = together(
+                assessment.product,
+                pictures.thumbnails(assessment.waveforms),
+                pictures.overlay(shown, nearest),
+                progress=progress,
+            )
+        report = _report(store, output, parameters, assessment, product)
+        report["resumed_blocks"] = earlier.used
+        if not report["counts"]["used"]:
+            write_bytes(f"{folder}/report.json", as_json(report))
+            raise InputError(f"no station gave a value: see {folder}/report.json for the reasons")
+        product.attrs["recipe"] = "rapid-assessment"
+        product.attrs["parameters"] = json.dumps(parameters)
+        files = _write_all(folder, product, thumbnails, waveforms, fits, events, report)
+    return Outcome(product, files, report, fits)
+
+
+def _write_all(
+    folder: str,
+    product: xr.DataTree,
+    thumbnails: dict[str, xr.Dataset],
+    waveforms: dict[str, xr.Dataset],
+    fits: dict[str, xr.Dataset],
+    events: list[str],
+    report: dict[str, Any],
+) -> list[str]:
+    """Pictures, tables, documents and the product itself; ``events`` are pictured."""
     files: list[str] = []
 
     def target(name: str) -> str:
         files.append(f"{folder}/{name}")
         return files[-1]
 
-    events = _events_shown(product)
     pictured = _of_events(product, events)
     models = [path.removeprefix("synthetic/") for path in waveforms if path != "observed"]
     for number, model in enumerate(models or [None]):
@@ -129,7 +150,7 @@ def run_rapid_assessment(
     write(product, target("peak_motion.zarr"), overwrite=True)
     report["files"] = [*files, f"{folder}/report.json"]
     write_bytes(target("report.json"), as_json(report))
-    return Outcome(product, files, report, fits)
+    return files
 
 
 def together(*parts: Any, progress: bool = False) -> tuple[Any, ...]:
@@ -188,14 +209,6 @@ def _full_band(records: xr.Dataset) -> list[str]:
     periods = records["period"].values.tolist() if "psa" in records else []
     spectral = [f"psa_{t:g}s" for t in periods if t <= 10 and low <= 1 / t <= high]
     return [n for n, top in _TOP.items() if n in records and high >= top][:2] + spectral[:2]
-
-
-def _events_shown(product: xr.DataTree) -> list[str]:
-    """The events with most values, in the order of the axis."""
-    side = product["observed"] if "observed" in product.children else product["synthetic"].leaves[0]
-    counts = side.to_dataset()["pga"].notnull().sum(["station", "component"])
-    most = np.argsort(-counts.values, kind="stable")[:_EVENTS_SHOWN]
-    return [str(counts["event"].values[i]) for i in sorted(most) if counts.values[i]]
 
 
 def _of_events(product: xr.DataTree, events: list[str]) -> xr.DataTree:

@@ -17,8 +17,9 @@ from .. import compute
 from ..conventions import split_label
 from ..errors import InputError, ParameterError
 from ..products._pairs import OK
-from ..store.open import open_store
+from ..store.open import lazy_names, open_store
 from ..store.write import write
+from ..unfinished import resumable
 from ..views import (
     plot_map,
     plot_misfit_histogram,
@@ -87,57 +88,67 @@ def run_misfit(
     if preset not in PRESETS:
         raise ParameterError(f"no preset {preset!r}: use one of {', '.join(PRESETS)}")
     parameters = PRESETS[preset] | parameters
-    outcome = misfit(open_store(store), **parameters)
+    tree = open_store(store)
     folder = os.fspath(output).rstrip("/")
-    earlier = _files_of_earlier(folder)
-    shown = [_shown(pair, max(panels, _STATIONS_IN_SECTIONS)) for pair in outcome.pairs]
+    before = _files_of_earlier(folder)
+    with resumable(folder, "misfit", lazy_names(tree), parameters) as earlier:
+        with compute.connect(cluster):
+            outcome = misfit(tree, **parameters)
+            product, shown = _computed(outcome, max(panels, _STATIONS_IN_SECTIONS), progress)
+            table = to_misfit_table(product)
+            report = _report(store, output, parameters, outcome, table)
+            report["resumed_blocks"] = earlier.used
+            if not report["counts"]["measured"]:
+                write_bytes(f"{folder}/report.json", as_json(report))
+                raise InputError(f"no pair gave a value: see {folder}/report.json for the reasons")
+            product.attrs["recipe"] = "misfit"
+            product.attrs["parameters"] = as_json(parameters).decode()
+            files = [f"{folder}/misfit.zarr"]
+            # Adjoint sources are as large as the waveforms: straight to the store, never all at
+            # once.
+            write(_with_sources(product, outcome), files[0], overwrite=True)
+            if parameters.get("adjoint"):
+                files += _write_adjoints(outcome.pairs, folder, report)
+
+        def target(name: str) -> str:
+            files.append(f"{folder}/{name}")
+            return files[-1]
+
+        for suffix in ("csv", "parquet"):
+            write_table(table, target(f"misfit.{suffix}"))
+            if "windows" in product.children:
+                write_table(to_windows_table(product), target(f"windows.{suffix}"))
+        write_geojson(to_misfit_geojson(product), target("misfit.geojson"))
+        figures = {
+            "Maps": _maps(product),
+            "Distributions": _histograms(product),
+            "Record sections": [s for pair in shown for s in _sections(pair)],
+            "Pairs in pictures": _panels(shown, panels, parameters, outcome, target),
+        }
+        write_misfit_report(target("report.html"), table, figures, report)
+        report["files"] = [*files, f"{folder}/report.json"]
+        write_bytes(target("report.json"), as_json(report))
+        _remove(before - set(files), folder)
+    return Outcome(product, files, report, {})
+
+
+def _computed(outcome: Misfit, stations: int, progress: bool) -> tuple[xr.DataTree, list[Pairs]]:
+    """The product but for its adjoint sources, and the pairs that are pictured."""
+    shown = [_shown(pair, stations) for pair in outcome.pairs]
     waveforms = [{"observed": p.observed, "synthetic": p.synthetic} for p in shown]
     windows = [{} if p.windows is None else {"windows": p.windows} for p in shown]
     small = outcome.product.filter(lambda node: not node.path.startswith("/adjoint"))
-    with compute.connect(cluster):
-        product, *computed = together(
-            small, *(a | b for a, b in zip(waveforms, windows, strict=True)), progress=progress
+    product, *computed = together(
+        small, *(a | b for a, b in zip(waveforms, windows, strict=True)), progress=progress
+    )
+    pairs = [
+        dataclasses.replace(
+            pair, observed=done["observed"], synthetic=done["synthetic"],
+            windows=done.get("windows"),
         )
-        shown = [
-            dataclasses.replace(
-                pair, observed=done["observed"], synthetic=done["synthetic"],
-                windows=done.get("windows"),
-            )
-            for pair, done in zip(shown, computed, strict=True)
-        ]  # fmt: skip
-        table = to_misfit_table(product)
-        report = _report(store, output, parameters, outcome, table)
-        if not report["counts"]["measured"]:
-            write_bytes(f"{folder}/report.json", as_json(report))
-            raise InputError(f"no pair gave a value: see {folder}/report.json for the reasons")
-        product.attrs["recipe"] = "misfit"
-        product.attrs["parameters"] = as_json(parameters).decode()
-        files = [f"{folder}/misfit.zarr"]
-        # Adjoint sources are as large as the waveforms: straight to the store, never all at once.
-        write(_with_sources(product, outcome), files[0], overwrite=True)
-        if parameters.get("adjoint"):
-            files += _write_adjoints(outcome.pairs, folder, report)
-
-    def target(name: str) -> str:
-        files.append(f"{folder}/{name}")
-        return files[-1]
-
-    for suffix in ("csv", "parquet"):
-        write_table(table, target(f"misfit.{suffix}"))
-        if "windows" in product.children:
-            write_table(to_windows_table(product), target(f"windows.{suffix}"))
-    write_geojson(to_misfit_geojson(product), target("misfit.geojson"))
-    figures = {
-        "Maps": _maps(product),
-        "Distributions": _histograms(product),
-        "Record sections": [s for pair in shown for s in _sections(pair)],
-        "Pairs in pictures": _panels(shown, panels, parameters, outcome, target),
-    }
-    write_misfit_report(target("report.html"), table, figures, report)
-    report["files"] = [*files, f"{folder}/report.json"]
-    write_bytes(target("report.json"), as_json(report))
-    _remove(earlier - set(files), folder)
-    return Outcome(product, files, report, {})
+        for pair, done in zip(shown, computed, strict=True)
+    ]  # fmt: skip
+    return product, pairs
 
 
 def _files_of_earlier(folder: str) -> set[str]:

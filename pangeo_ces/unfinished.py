@@ -25,7 +25,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from .errors import StoreError
-from .storage import file_system
+from .storage import Settings, current, file_system, using
 
 #: Below the folder of the results.
 FOLDER = ".unfinished"
@@ -54,6 +54,7 @@ class Unfinished:
         home = folder if "://" in folder else str(Path(folder).absolute())
         self._root = f"{home.rstrip('/')}/{FOLDER}"
         self._place = f"{self._root}/{key}"
+        self._settings = current()
         self._gathered = itertools.count()
         self.there = self._found()
         self.used = 0
@@ -75,10 +76,10 @@ class Unfinished:
             file = f"{number}-{'.'.join(map(str, index))}.npy"
             address, key = f"{self._place}/{file}", (name, *index)
             if file in self.there:
-                tasks[key] = Task(key, _load, address)
+                tasks[key] = Task(key, _load, address, self._settings)
                 self.used += 1
             else:
-                tasks[key] = Task(key, _save, TaskRef((data.name, *index)), address)
+                tasks[key] = Task(key, _save, TaskRef((data.name, *index)), address, self._settings)
         graph = HighLevelGraph.from_collections(name, tasks, dependencies=[data])  # type: ignore[list-item]
         return da.Array(graph, name, data.chunks, dtype=data.dtype)
 
@@ -121,12 +122,12 @@ def _program() -> str:
     return tokenize([(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files])
 
 
-def _save(block: np.ndarray, address: str) -> np.ndarray:
+def _save(block: np.ndarray, address: str, settings: Settings) -> np.ndarray:
     """Hand a block on, and write it beside."""
     content = io.BytesIO()
     np.save(content, block, allow_pickle=False)
     # Where a worker cannot write the results are right all the same; only a re-run starts anew.
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), using(settings):
         _write(address, content.getvalue())
     return block
 
@@ -143,10 +144,11 @@ def _write(address: str, content: bytes) -> None:
     temporary.replace(path)
 
 
-def _load(address: str) -> np.ndarray:
-    filesystem, path = file_system(address)
+def _load(address: str, settings: Settings) -> np.ndarray:
     try:
-        return np.load(io.BytesIO(filesystem.cat_file(path)), allow_pickle=False)
+        with using(settings):
+            filesystem, path = file_system(address)
+            return np.load(io.BytesIO(filesystem.cat_file(path)), allow_pickle=False)
     except (OSError, ValueError) as error:
         raise StoreError(
             f"{address}, left by a run that was killed, cannot be read ({error}): remove "

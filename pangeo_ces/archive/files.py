@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from .. import storage
 from ..errors import InputError
 from ..sources import SourceFile, source_for
 from ..sources.base import Problem
@@ -293,7 +293,7 @@ def read_urls(path: str | Path) -> list[str]:
         If it is no such array.
     """
     try:
-        with fsspec.open(str(path), "rb") as stream:
+        with storage.open_url(str(path)) as stream:
             rows = json.load(stream)
         if not isinstance(rows, list):
             raise TypeError
@@ -309,14 +309,16 @@ def read_urls(path: str | Path) -> list[str]:
 
 
 def options_of(anon: bool, endpoint: str | None) -> dict[str, Any]:
-    """fsspec's options for a bucket that is open to all, or on another server than Amazon's."""
+    """What a request says of its buckets: open to all, or on another server than Amazon's."""
     found: dict[str, Any] = {"anon": True} if anon else {}
     return found | ({"endpoint_url": endpoint} if endpoint else {})
 
 
 def file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
     """fsspec's file system and path of a URL; the options are for object stores."""
-    return fsspec.core.url_to_fs(url, **(options if url.startswith(("s3:", "s3a:")) else {}))
+    return storage.file_system(
+        url, anonymous=options.get("anon"), endpoint=options.get("endpoint_url")
+    )
 
 
 def web_name(url: str) -> str:

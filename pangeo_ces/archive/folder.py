@@ -13,14 +13,11 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import fsspec
 from fsspec.core import has_magic
 from fsspec.implementations.local import LocalFileSystem
 
 from ..errors import CesError, StoreError
-
-#: Clients of object stores and web servers, whose errors are not OSError.
-_CLIENTS = ("botocore", "aiobotocore", "aiohttp", "httpx", "webdav4", "httpcore")
+from ..storage import file_system, is_of_client, place, reason
 
 
 class Folder:
@@ -33,7 +30,7 @@ class Folder:
     def __init__(self, url: str | os.PathLike[str]) -> None:
         self.given = os.fspath(url)
         with self.errors():
-            self.fs, root = fsspec.core.url_to_fs(self.given)
+            self.fs, root = file_system(self.given)
         self.root = root.rstrip("/")
         self.local = isinstance(self.fs, LocalFileSystem)
 
@@ -207,12 +204,14 @@ class Folder:
                     f"no space is left for {self.given}: free some, then give the same command "
                     "again: it goes on where it stopped, and earlier stages are as they were"
                 ) from error
-            client = type(error).__module__.partition(".")[0] in _CLIENTS
-            if not (client or isinstance(error, OSError | ImportError | ValueError)):
+            if not (is_of_client(error) or isinstance(error, OSError | ImportError | ValueError)):
                 raise
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            shown = without_password(self.given)
+            if place(self.given) is not None:
+                raise StoreError(f"cannot use {shown}: {reason(self.given, error)}") from error
+            said = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise StoreError(
-                f"cannot use {without_password(self.given)} ({reason}): check the address, "
+                f"cannot use {shown} ({said}): check the address, "
                 "the permissions and the credentials"
             ) from error
 

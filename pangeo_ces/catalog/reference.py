@@ -9,6 +9,7 @@ import os
 import zarr
 
 from ..errors import StoreError
+from ..storage import place
 from ..store import repo
 from ..store.urls import root_group
 from .hrefs import absolute, refer
@@ -66,15 +67,13 @@ class Reference:
 
 def storage(address: str) -> Document:
     """The storage extension's scheme of a place: an S3 server, or this machine's disk."""
-    scheme, _, rest = address.partition("://")
     if "://" not in address:
         return {"file": {"type": "file", "platform": "file:///"}}
-    if scheme != "s3":
+    where = place(address)
+    if where is None or where.family != "s3":
         return {}
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    fields = {"bucket": rest.partition("/")[0], "region": region}
-    if endpoint:
-        return {"s3": {"type": "custom-s3", "platform": endpoint, **fields}}
+    fields = {"bucket": where.bucket, "region": where.region or "us-east-1"}
+    if where.endpoint:
+        return {"s3": {"type": "custom-s3", "platform": where.endpoint, **fields}}
     return {"s3": {"type": "aws-s3", "platform": "https://{bucket}.s3.{region}.amazonaws.com",
                    **fields}}  # fmt: skip

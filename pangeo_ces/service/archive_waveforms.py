@@ -9,10 +9,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-import fsspec
 import numpy as np
 
 from ..errors import StoreError
+from ..storage import file_system, open_url
 from .miniseed import Record, read_header, scan
 from .timeline import HALF_MICROSECOND, Clip, Codes, Timeline
 
@@ -126,7 +126,7 @@ class ArchiveWaveforms:
     def _read(self, run: int) -> bytes:
         offset, length = int(self._offset[run]), int(self._length[run])
         url = self._urls[self._object[run]]
-        fs, path = fsspec.core.url_to_fs(url)
+        fs, path = file_system(url)
         try:
             content: bytes = fs.cat_file(path, start=offset, end=offset + length)
         except OSError as error:
@@ -137,7 +137,7 @@ class ArchiveWaveforms:
 
 
 def _spans(url: str) -> Iterator[_Span]:
-    with fsspec.open(url, "rb") as stream:
+    with open_url(url, "rb") as stream:
         content = stream.read()
     span: _Span | None = None
     for record in scan(content):

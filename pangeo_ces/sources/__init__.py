@@ -12,6 +12,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from ..errors import InputError
+from ..storage import file_system, is_of_client, place, reason
 from . import archive, asdf, mseed, specfem_bundles, strong_motion, synthetics
 from .base import Problem, Site, Source, SourceFile, Trace, exact_interval
 
@@ -61,7 +62,7 @@ def locate(item: str | Path) -> tuple[list[str], bool]:
     """
     text = str(item)
     try:
-        fs, path = fsspec.core.url_to_fs(text)
+        fs, path = file_system(text)
         if fs.isdir(path):
             names = _walk(fs, path)
         elif fs.exists(path):
@@ -71,11 +72,14 @@ def locate(item: str | Path) -> tuple[list[str], bool]:
             names = [f for hit in hits for f in (_walk(fs, hit) if fs.isdir(hit) else [hit])]
         else:
             raise InputError(f"no such file or folder: {text}: check the path")
-    except (OSError, ImportError, ValueError) as error:
-        if isinstance(error, InputError):
+    except Exception as error:
+        known = isinstance(error, OSError | ImportError | ValueError) or is_of_client(error)
+        if isinstance(error, InputError) or not known:
             raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"cannot reach {text} ({reason}): check the address") from error
+        if place(text) is not None:
+            raise InputError(f"cannot reach {text}: {reason(text, error)}") from error
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"cannot reach {text} ({said}): check the address") from error
     if not names:
         raise InputError(f"no files match {text}: check the folder or pattern")
     if not isinstance(fs, LocalFileSystem):

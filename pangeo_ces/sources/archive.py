@@ -19,13 +19,13 @@ import zlib
 from collections.abc import Callable
 from fractions import Fraction
 
-import fsspec
 import numpy as np
 import obspy
 from obspy.core.util.base import ENTRY_POINTS
 from obspy.core.util.misc import buffered_load_entry_point
 
 from ..errors import FormatError
+from ..storage import open_url
 from .base import Site, SourceFile, Trace, exact_interval
 from .salvage import Report, plain, read_obspy
 
@@ -72,7 +72,7 @@ def peek(file: SourceFile) -> bytes:
     if file._content is not None:
         raw = file._content[:HEAD]
     else:
-        with fsspec.open(file.url, "rb") as stream:
+        with open_url(file.url) as stream:
             raw = stream.read(HEAD)
     try:
         if raw[:2] == b"\x1f\x8b":

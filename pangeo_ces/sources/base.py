@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Protocol, runtime_checkable
 
-import fsspec
 import numpy as np
+
+from ..storage import file_system, open_url
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ class SourceFile:
     @property
     def content(self) -> bytes:
         if self._content is None:
-            with fsspec.open(self.url, "rb") as stream:
+            with open_url(self.url) as stream:
                 self._content = stream.read()
         return self._content
 
@@ -176,7 +177,7 @@ class SourceFile:
             called = posixpath.normpath(posixpath.join(posixpath.dirname(self.called), relative))
             known = self.beside.get(called)
             return SourceFile(known, None, called, self.beside) if known else None
-        fs, path = fsspec.core.url_to_fs(self.url)
+        fs, path = file_system(self.url)
         other = posixpath.normpath(posixpath.join(posixpath.dirname(path), relative))
         if not fs.exists(other):
             return None

@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-import fsspec
 import h5py
 
 from ..errors import FormatError
+from ..storage import open_url
 from .archive import peek
 from .base import SourceFile
 
@@ -28,7 +28,7 @@ def opened(file: SourceFile) -> Iterator[h5py.File]:
         if file._content is not None:
             stream: Any = io.BytesIO(file._content)
         else:
-            stream = stack.enter_context(fsspec.open(file.url, "rb"))
+            stream = stack.enter_context(open_url(file.url))
         yield stack.enter_context(h5py.File(stream, "r"))
 
 

@@ -8,9 +8,8 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-import fsspec
-
 from ..errors import FormatError
+from ..storage import file_system
 from .archive import fraction, nanoseconds
 from .base import Site, SourceFile
 
@@ -134,6 +133,6 @@ def beside[Document](
     """A document of the run a seismogram belongs to, or ``None``; parsed once per version."""
     for place in PLACES:
         if document := file.sibling(place.format(name)):
-            fs, path = fsspec.core.url_to_fs(document.url)
+            fs, path = file_system(document.url)
             return _parsed(reader, document.url, fs.ukey(path))
     return None

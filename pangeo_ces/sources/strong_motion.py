@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-import fsspec
 import numpy as np
 
 from ..errors import FormatError
+from ..storage import file_system
 from .archive import describe, fraction, nanoseconds, peek, unpack
 from .base import Site, SourceFile, Trace
 from .knet import MARK, read_knet
@@ -236,7 +236,7 @@ def _bbp_place(file: SourceFile, head: str, station: str) -> tuple[float, float]
     own = [re.search(rf"{key}=\s*([-\d.]+)", head) for key in ("lat", "lon")]
     if own[0] and own[1]:
         return float(own[0][1]), float(own[1][1])
-    fs, path = fsspec.core.url_to_fs(file.url)
+    fs, path = file_system(file.url)
     for name in sorted(fs.glob(posixpath.join(posixpath.dirname(path), "*.stl"))):
         for line in fs.cat_file(name).decode("ascii", "replace").splitlines():
             words = line.split()

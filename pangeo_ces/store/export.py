@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from ..errors import InputError, ParameterError, StoreError
 from ..sources.base import Problem
+from ..storage import file_system
 from ..timeaxis import utc_ns
 from . import export_asdf, export_mseed, export_sac
 from .documents import catalog_of, inventory_of, quakeml
@@ -214,7 +214,7 @@ class _Folder:
 
     def __init__(self, url: str):
         try:
-            self.fs, self.root = fsspec.core.url_to_fs(url)
+            self.fs, self.root = file_system(url)
         except (ImportError, ValueError) as error:
             raise InputError(f"cannot write to {url} ({error}): use a path or s3://") from error
         self.local = isinstance(self.fs, LocalFileSystem)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import fsspec
 import numpy as np
 import xarray as xr
 
 from ..conventions import QUANTITIES
+from ..storage import file_system
 from ..timeaxis import sampling_interval, time_index
 from . import repo
 from .open import conversion_reports, open_store, waveforms
@@ -103,5 +103,5 @@ def _stored_bytes(url: str) -> int:
     repository = repo.find(address) if address.startswith("memory://") else None
     if repository is not None:
         return int(repository.total_chunks_storage())
-    fs, path = fsspec.core.url_to_fs(address)
+    fs, path = file_system(address)
     return int(fs.du(path))

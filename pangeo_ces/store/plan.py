@@ -12,13 +12,13 @@ import re
 from fractions import Fraction
 from typing import Any
 
-import fsspec
 import numpy as np
 
 from .. import config
 from ..conventions import QUANTITIES
 from ..errors import InputError, ParameterError
 from ..sources.base import Problem, Site, Trace
+from ..storage import open_url
 from .codecs import PROFILES
 from .layout import Node
 from .partition import stored_dtype
@@ -148,7 +148,7 @@ class Plan:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON to a path or URL."""
-        with fsspec.open(os.fspath(path), "w") as stream:
+        with open_url(path, "w") as stream:
             stream.write(self.to_json())
 
     @classmethod
@@ -161,7 +161,7 @@ class Plan:
             When there is none, or it is no plan.
         """
         try:
-            with fsspec.open(os.fspath(path), "rb") as stream:
+            with open_url(path) as stream:
                 return cls.from_json(stream.read())
         except (OSError, ValueError) as error:
             if isinstance(error, InputError):

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import icechunk
 
 from ..errors import StoreError
+from ..storage import file_system, is_away, is_of_client, place, reason
+from ..storage.stores import icechunk_storage, opened
 
 MAIN = "main"
 #: Beginning of the names of branches on which versions are prepared.
@@ -66,46 +67,34 @@ def split_version(url: str | os.PathLike[str]) -> tuple[str, str]:
 def storage(address: str) -> icechunk.Storage | None:
     """Icechunk's storage behind an address, or ``None`` where Icechunk cannot write.
 
-    S3 credentials and endpoints come from the environment and profiles, as the AWS tools have
-    them; ``AWS_NO_SIGN_REQUEST`` asks for anonymous access.
+    Where buckets are, and how they are read, is asked of :mod:`pangeo_ces.storage`.
     """
     if "://" not in address or address.startswith("file://"):
         path = Path(address.removeprefix("file://")).expanduser().absolute()
         return icechunk.local_filesystem_storage(str(path))
     scheme, _, rest = address.partition("://")
-    rest = rest.strip("/")
     if scheme == "memory":
-        return _MEMORY.setdefault(rest, icechunk.in_memory_storage())
+        return _MEMORY.setdefault(rest.strip("/"), icechunk.in_memory_storage())
     if scheme in ("http", "https"):  # to read what somebody else wrote
         return icechunk.http_storage(address)
-    if scheme != "s3":
-        return None
-    bucket, _, prefix = rest.partition("/")
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
-    anonymous = os.environ.get("AWS_NO_SIGN_REQUEST", "").lower() in ("1", "true", "yes")
-    return icechunk.s3_storage(
-        bucket=bucket,
-        prefix=prefix,
-        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
-        endpoint_url=endpoint or None,
-        allow_http=endpoint.startswith("http://"),
-        force_path_style=bool(endpoint),
-        anonymous=anonymous or None,
-        from_env=None if anonymous else True,
-    )
+    return icechunk_storage(address)
 
 
 def find(address: str) -> icechunk.Repository | None:
     """The repository at an address, or ``None`` where there is none."""
-    place = storage(address)
-    if place is None:
+    where = storage(address)
+    if where is None:
         return None
     try:
-        return icechunk.Repository.open(place)
+        return _opened(address, where)
     except icechunk.RepositoryNotFoundError:
         return None
     except icechunk.IcechunkError as error:
         raise _unreachable(address, error) from error
+
+
+def _opened(address: str, where: icechunk.Storage) -> icechunk.Repository:
+    return icechunk.Repository.open(where) if place(address) is None else opened(where)
 
 
 def obtain(address: str) -> icechunk.Repository:
@@ -119,14 +108,18 @@ def obtain(address: str) -> icechunk.Repository:
     repository = find(address)
     if repository is not None:
         return repository
-    place = storage(address)
-    if place is None or address.startswith("http"):
-        raise StoreError(f"cannot write to {address}: use a path, memory:// or s3://")
-    _refuse_others(address)
+    where = storage(address)
+    if where is None or address.startswith("http"):
+        raise StoreError(f"cannot write to {address}: use a path, memory://, s3://, gs:// or az://")
     try:
+        _refuse_others(address)
         with exclusive(address):
-            return icechunk.Repository.open_or_create(place, check_clean_root=False)
-    except (icechunk.IcechunkError, OSError) as error:
+            icechunk.Repository.open_or_create(where, check_clean_root=False)
+            # Opened once more: the configuration it is made with would be kept in it.
+            return _opened(address, where)
+    except Exception as error:
+        if not (isinstance(error, icechunk.IcechunkError | OSError) or is_of_client(error)):
+            raise
         raise _unreachable(address, error) from error
 
 
@@ -155,6 +148,8 @@ def reading(repository: icechunk.Repository, address: str, version: str) -> icec
         if _SNAPSHOT.fullmatch(version):
             return repository.readonly_session(snapshot_id=version)
     except (icechunk.IcechunkError, ValueError, OverflowError) as error:
+        if is_away(error):
+            raise _unreachable(address, error) from error
         raise StoreError(f"{address} has no version {version}: ces history lists them") from error
     raise StoreError(f"{address} has no version {version!r}: ces history lists them")
 
@@ -294,7 +289,7 @@ def exclusive(address: str) -> Iterator[None]:
 
 def _refuse_others(address: str) -> None:
     """Raise where something is that is no store of ours."""
-    fs, path = fsspec.core.url_to_fs(address)
+    fs, path = file_system(address)
     if fs.exists(f"{path}/zarr.json"):
         raise StoreError(
             f"{address} is plain Zarr, which has no versions: make a store of it with ces import"
@@ -308,9 +303,6 @@ def _refuse_others(address: str) -> None:
 
 
 def _unreachable(address: str, error: Exception) -> StoreError:
-    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     if "No space left" in str(error):
         return StoreError(f"no space left for {address}: free some and run again, nothing is lost")
-    return StoreError(
-        f"cannot open the store {address}: {reason}; check the path and the credentials"
-    )
+    return StoreError(f"cannot open the store {address}: {reason(address, error)}")

@@ -7,9 +7,8 @@ import json
 import os
 from typing import Any
 
-import fsspec
-
 from ..sources.base import Problem
+from ..storage import open_url
 
 
 @dataclasses.dataclass
@@ -74,5 +73,5 @@ class Report:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON to a path or URL."""
-        with fsspec.open(os.fspath(path), "w") as stream:
+        with open_url(path, "w") as stream:
             json.dump(self.to_dict(), stream, indent=2)

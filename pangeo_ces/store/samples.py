@@ -21,6 +21,7 @@ from zarr.core.sync import sync
 
 from ..conventions import FLOAT32_EXACT, INT_FILL
 from ..errors import StoreError
+from ..storage import Patience
 from .chunk_files import ChunkFiles
 from .codecs import chunk_codec
 from .urls import damage
@@ -172,17 +173,27 @@ class Samples:
     async def _get_all(self, requests: list[Request]) -> list[bytes | None]:
         kind = default_buffer_prototype()
         path, encode = self.array.path, self.array.metadata.encode_chunk_key
+        patience = Patience()
         with damage(path):
-            found = await asyncio.gather(
-                *(
-                    self.array.store.get(
-                        f"{path}/{encode(home)}",
-                        kind,
-                        SuffixByteRequest(-begin) if end is None else RangeByteRequest(begin, end),
+            while True:
+                try:
+                    found = await asyncio.gather(
+                        *(
+                            self.array.store.get(
+                                f"{path}/{encode(home)}",
+                                kind,
+                                SuffixByteRequest(-begin)
+                                if end is None
+                                else RangeByteRequest(begin, end),
+                            )
+                            for home, begin, end in requests
+                        )
                     )
-                    for home, begin, end in requests
-                )
-            )
+                    break
+                except Exception as error:
+                    if not (pause := patience.pause(error)):
+                        raise
+                    await asyncio.sleep(pause)
         return [None if content is None else content.to_bytes() for content in found]
 
 

@@ -8,12 +8,12 @@ import json
 import os
 from typing import Any
 
-import fsspec
 import zarr
 
 from ..conventions import VERSION
 from ..errors import InputError, ParameterError, StoreError
 from ..sources.base import Problem
+from ..storage import file_system
 from . import finalise, repo
 from .arrange import Arrangement, arrange, base_of
 from .plan import Plan
@@ -54,6 +54,17 @@ def begin(
     ``None`` when the store holds all of it already.  A conversion of the same plan that was begun
     before and not finished is gone on with.
     """
+    with storage_fault(os.fspath(store), disk=False):
+        return _begin(found, store, overwrite, tag, report)
+
+
+def _begin(
+    found: Plan,
+    store: str | os.PathLike[str],
+    overwrite: bool,
+    tag: str | None,
+    report: Report | None,
+) -> Job | None:
     report = report if report is not None else Report()
     address, version = repo.split_version(store)
     if version:
@@ -114,7 +125,7 @@ def under_way(store: str | os.PathLike[str]) -> Work:
         When there is none, or more than one.
     """
     address, _ = repo.split_version(store)
-    fs, folder = fsspec.core.url_to_fs(f"{address.rstrip('/')}.work")
+    fs, folder = file_system(f"{address.rstrip('/')}.work")
     fs.invalidate_cache()
     names = [path.rstrip("/").rpartition("/")[2] for path in fs.ls(folder, detail=False)] if (
         fs.exists(folder)
@@ -160,17 +171,21 @@ def publish(job: Job, report: Report) -> Report:
         When another version was published since it was begun.
     """
     with storage_fault(job.work.address):
-        results = []
-        forks = []
-        for number in range(job.partitions):
-            written, fork = job.work.result(number, job.snapshot)
-            results.append(written)
-            forks.append(fork)
-        session = job.draft.session
-        if forks:
-            session.merge(*forks)
-        READER.clear()
-        fresh = finalise.write(session, job.arrangement, results, report)
+        return _publish(job, report)
+
+
+def _publish(job: Job, report: Report) -> Report:
+    results = []
+    forks = []
+    for number in range(job.partitions):
+        written, fork = job.work.result(number, job.snapshot)
+        results.append(written)
+        forks.append(fork)
+    session = job.draft.session
+    if forks:
+        session.merge(*forks)
+    READER.clear()
+    fresh = finalise.write(session, job.arrangement, results, report)
     root, _ = newest(job.work.address)
     idle = not (fresh or job.arrangement.dropped or job.overwrite)  # what was new is unreadable
     if root is not None and idle and finalise.holds_metadata(root, job.arrangement):

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import fsspec
 import zarr
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from icechunk import IcechunkError
@@ -18,22 +17,22 @@ from zarr.core.metadata import ArrayV3Metadata
 from zarr.storage import FsspecStore, LocalStore
 
 from ..errors import StoreError
+from ..storage import file_system, has_bucket, is_of_client, kind_of, place, reason
 from . import repo
 
 
 def zarr_store(url: str | os.PathLike[str], *, read_only: bool = False) -> Store:
     """The Zarr store behind a path or URL.
 
-    Credentials and endpoints come from where fsspec and the cloud libraries look for them, such as
-    ``AWS_ACCESS_KEY_ID`` and ``AWS_ENDPOINT_URL``, or fsspec's own configuration files.
+    Where buckets are, and how they are read, is asked of :mod:`pangeo_ces.storage`.
     """
     text = os.fspath(url)
     if "://" not in text or text.startswith("file://"):
         return LocalStore(Path(text.removeprefix("file://")).expanduser(), read_only=read_only)
     try:
-        fs, path = fsspec.core.url_to_fs(text)
+        fs, path = file_system(text)
         if fs.async_impl:
-            fs, path = fsspec.core.url_to_fs(text, asynchronous=True)
+            fs, path = file_system(text, asynchronous=True)
         else:
             fs = AsyncFileSystemWrapper(fs, asynchronous=True)
     except (ImportError, ValueError) as error:
@@ -81,7 +80,8 @@ def root_group(url: str | os.PathLike[str]) -> zarr.Group:
     if repository is not None:
         session = repo.reading(repository, address, version)
         try:
-            return zarr.open_group(session.store, mode="r", zarr_format=3)
+            with storage_fault(address, disk=False):
+                return zarr.open_group(session.store, mode="r", zarr_format=3)
         except FileNotFoundError as error:
             raise StoreError(
                 f"the store {address} is empty, nothing was converted into it yet: run ces convert"
@@ -96,35 +96,38 @@ def plain_group(url: str, mode: Literal["r", "w"]) -> zarr.Group:
     try:
         return zarr.open_group(zarr_store(url, read_only=mode == "r"), mode=mode, zarr_format=3)
     except FileNotFoundError as error:
+        where = place(url)
+        if where is not None and not has_bucket(url):
+            raise StoreError(
+                f"no store at {url}: there is no bucket {where.bucket} at {where.server()}; make "
+                "it, or check the name"
+            ) from error
         raise StoreError(
             f"no store at {url}: check the path, or make one with ces convert"
         ) from error
     except Exception as error:
-        if not (isinstance(error, OSError | ValueError | KeyError) or _is_of_client(error)):
+        if not (isinstance(error, OSError | ValueError | KeyError) or is_of_client(error)):
             raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise StoreError(
-            f"cannot open the store {url}: {reason}; check the path and the credentials"
-        ) from error
+        raise StoreError(f"cannot open the store {url}: {reason(url, error)}") from error
 
 
 @contextlib.contextmanager
-def storage_fault(url: str) -> Iterator[None]:
-    """Faults of the storage, while writing, as errors of ours."""
+def storage_fault(url: str, *, disk: bool = True) -> Iterator[None]:
+    """Faults of the storage as errors of ours; those of files as well, unless ``disk`` is not set,
+    where they may be other files."""
     try:
         yield
     except Exception as error:
-        if not (isinstance(error, OSError | IcechunkError) or _is_of_client(error)):
+        known = isinstance(error, (IcechunkError, OSError) if disk else IcechunkError)
+        if not (known or is_of_client(error)):
             raise
-        lines = [line for line in str(error).splitlines() if line.strip()]
         if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
             raise StoreError(
                 f"no space left for {url}: free some and run this again; what was published "
                 "before is intact"
             ) from error
         raise StoreError(
-            f"cannot reach {url}: {lines[0] if lines else type(error).__name__}; check it and "
-            "the credentials and run this again, what was published before is intact"
+            f"cannot reach {url}: {reason(url, error)} (what was published before is intact)"
         ) from error
 
 
@@ -133,14 +136,18 @@ def damage(path: str) -> Iterator[None]:
     """Faults of stored bytes, while reading, as errors of ours."""
     try:
         yield
-    except (IcechunkError, ValueError, RuntimeError) as error:
+    except Exception as error:
+        known = isinstance(error, IcechunkError | OSError | ValueError | RuntimeError)
+        if not (known or is_of_client(error)):
+            raise
         lines = [line for line in str(error).splitlines() if line.strip()]
+        said = lines[0] if lines else type(error).__name__
+        if kind_of(error):
+            raise StoreError(
+                f"{path} cannot be read ({said}): check the server, the network and the "
+                "credentials, those of the workers too, then run this again"
+            ) from error
         raise StoreError(
-            f"{path} cannot be read ({lines[0] if lines else type(error).__name__}): copy the "
-            "store again, or open an earlier version of it"
+            f"{path} cannot be read ({said}): copy the store again, or open an earlier version of "
+            "it"
         ) from error
-
-
-def _is_of_client(error: Exception) -> bool:
-    """Whether an object store's client raised it; clients need not be installed to be known."""
-    return type(error).__module__.partition(".")[0] in ("botocore", "aiobotocore", "aiohttp")

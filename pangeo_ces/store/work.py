@@ -19,13 +19,13 @@ import uuid
 from collections import Counter
 from typing import Any
 
-import fsspec
 import icechunk
 import numpy as np
 import zarr
 
 from ..errors import DamageError, FormatError, StoreError
 from ..sources.base import SourceFile, Trace
+from ..storage import Patience, Settings, current, file_system, using
 from . import partition as shards
 from . import repo
 from .held import spills_of, table_of
@@ -42,6 +42,8 @@ class Work:
 
     address: str
     id: str
+    #: Where buckets are and how they are read, as it was where the conversion was begun.
+    settings: Settings = dataclasses.field(default_factory=current)
 
     @property
     def folder(self) -> str:
@@ -51,8 +53,8 @@ class Work:
     def branch(self) -> str:
         return f"{repo.DRAFT}{self.id}"
 
-    def _fs(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        return fsspec.core.url_to_fs(self.folder)
+    def _fs(self) -> tuple[Any, str]:
+        return file_system(self.folder)
 
     def state(self) -> dict[str, Any] | None:
         """What was begun: ``base`` and ``draft`` snapshots, number of ``partitions``."""
@@ -202,6 +204,17 @@ def run_partition(work: Work, number: int) -> int:
     StoreError
         When the conversion was not begun, or is over.
     """
+    patience = Patience()
+    with using(work.settings):
+        while True:
+            try:
+                return _run_partition(work, number)
+            except StoreError as error:
+                if error.__cause__ is None or not patience.wait(error.__cause__):
+                    raise
+
+
+def _run_partition(work: Work, number: int) -> int:
     state = work.state()
     if state is None:
         raise StoreError(

@@ -54,22 +54,22 @@ def write(
     address, version = repo.split_version(url)
     if version:
         raise StoreError(f"{address}@{version}: versions never change, leave out @{version}")
-    repository = repo.obtain(address)
-    if not overwrite and repo.versions(repository):
-        raise StoreError(f"{address} exists: choose another place, or overwrite=True")
-    if tag:
-        repo.check_tag(repository, address, tag)
-    draft = repo.Draft.begin(address, repo.draft_name("product"))
-    try:
-        with storage_fault(address):
+    with storage_fault(address):
+        repository = repo.obtain(address)
+        if not overwrite and repo.versions(repository):
+            raise StoreError(f"{address} exists: choose another place, or overwrite=True")
+        if tag:
+            repo.check_tag(repository, address, tag)
+        draft = repo.Draft.begin(address, repo.draft_name("product"))
+        try:
             lazy = _outline(tree, draft)
             draft.checkpoint()
             if lazy:
                 _fill(lazy, draft)
-        draft.publish("write a product", {"overwrite": overwrite}, tag)
-    except BaseException:
-        draft.discard()
-        raise
+            draft.publish("write a product", {"overwrite": overwrite}, tag)
+        except BaseException:
+            draft.discard()
+            raise
 
 
 def _outline(tree: xr.DataTree, draft: repo.Draft) -> dict[str, xr.Variable]:

@@ -10,9 +10,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fsspec
-
 from pangeo_ces.errors import InputError, ParameterError
+from pangeo_ces.storage import file_system, is_of_client, reason
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,12 +32,12 @@ def write_bytes(path_or_url: str | os.PathLike[str], content: bytes) -> None:
     name = os.fspath(path_or_url)
     if "://" in name and not name.startswith(("file://", "local://")):
         try:
-            filesystem, inner = fsspec.core.url_to_fs(name)
+            filesystem, inner = file_system(name)
             filesystem.pipe_file(inner, content)
-        except (OSError, ValueError, ImportError) as error:
-            raise InputError(
-                f"cannot write {name}: {error}; check the URL and its credentials"
-            ) from error
+        except Exception as error:
+            if not (isinstance(error, OSError | ValueError | ImportError) or is_of_client(error)):
+                raise
+            raise InputError(f"cannot write {name}: {reason(name, error)}") from error
         return
     path = Path(name.split("://", 1)[-1])
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import fsspec
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -17,6 +16,7 @@ from .. import compute
 from ..conventions import split_label
 from ..errors import InputError, ParameterError
 from ..products._pairs import OK
+from ..storage import file_system, open_url
 from ..store.open import lazy_names, open_store
 from ..store.write import write
 from ..unfinished import resumable
@@ -154,7 +154,7 @@ def _computed(outcome: Misfit, stations: int, progress: bool) -> tuple[xr.DataTr
 def _files_of_earlier(folder: str) -> set[str]:
     """What the last run into the folder says it wrote."""
     try:
-        with fsspec.open(f"{folder}/report.json") as file:
+        with open_url(f"{folder}/report.json") as file:
             return {str(name) for name in json.load(file).get("files", [])}
     except (OSError, ValueError, AttributeError):
         return set()
@@ -168,7 +168,7 @@ def _remove(names: set[str], folder: str) -> None:
             and ".." not in name.split("/")
             and not name.endswith(".zarr")
         ):
-            filesystem, path = fsspec.core.url_to_fs(name)
+            filesystem, path = file_system(name)
             if filesystem.isfile(path):
                 filesystem.rm(path)
 
@@ -223,7 +223,7 @@ def _write_adjoints(pairs: list[Pairs], folder: str, report: dict[str, Any]) -> 
                 one = sources.isel(event=[i], station=kept)
                 *traces, index = write_adjoint_sources(one, where, **pair.run)
                 files += traces
-                with fsspec.open(index) as file:
+                with open_url(index) as file:
                     stations.setdefault(index, []).append(file.read())
     for index, parts in stations.items():
         write_bytes(index, b"".join(parts))

@@ -26,9 +26,9 @@ from pangeo_ces import unfinished
 
 at_once = unfinished._save
 
-def slowly(block, address):
+def slowly(*block_and_place):
     time.sleep(0.3)
-    return at_once(block, address)
+    return at_once(*block_and_place)
 
 unfinished._save = slowly
 with ces.connect("threads", workers=2):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -10,14 +9,18 @@ import sys
 import time
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
 
 import pangeo_ces as ces
-from pangeo_ces.unfinished import FOLDER
+from pangeo_ces import unfinished
+from pangeo_ces.blocks import consolidate
+from pangeo_ces.store.open import lazy_names
+from pangeo_ces.unfinished import FOLDER, resumable
 
-EVENTS = 30
+EVENTS, STATIONS = 4, 4
 #: A rapid assessment whose blocks take their time, so that it can be killed half-way.
 SLOW = """
 import sys, time
@@ -39,9 +42,9 @@ MISFIT = {"min_period": 1.0, "max_period": 5.0, "measures": ["cc_traveltime"], "
 
 
 def earthquakes(events: int, seed: int = 0) -> xr.Dataset:
-    """Noisy records of many earthquakes, a shard each."""
+    """Noisy records of earthquakes, a shard for each station."""
     ds = ces.testing.synthetic_windows(
-        events=events, stations=3, samples=1200, sampling_rate=20.0, quantity="velocity"
+        events=events, stations=STATIONS, samples=1200, sampling_rate=20.0, quantity="velocity"
     )
     noise = np.random.default_rng(seed).standard_normal(ds["velocity"].shape)
     strength = 0.05 * float(ds["velocity"].std())
@@ -53,12 +56,12 @@ def earthquakes(events: int, seed: int = 0) -> xr.Dataset:
         "event_name": ("event", ds["event"].values),
         "epicentral_distance": (("event", "station"), np.full(shape, 3e4)),
     }
-    return ds.assign_coords(known).chunk({"event": 1})
+    return ds.assign_coords(known).chunk({"event": 1, "station": 1})
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Records and simulations of many earthquakes, a shard each."""
+    """Records and simulations of earthquakes, a shard for each station."""
     made = {}
     for side, seed in (("observed", 0), ("synthetic/model", 1)):
         made[f"windows/main/{side}/20Hz"] = earthquakes(EVENTS, seed)
@@ -94,7 +97,7 @@ def left(output: Path) -> list[Path]:
 def test_a_killed_run_goes_on_and_ends_the_same(run, product, parameters, store, tmp_path):
     whole = getattr(ces, run)(store, tmp_path / "whole", **parameters)
     assert whole.report["resumed_blocks"] == 0
-    there = killed(run, store, tmp_path / "again", parameters, blocks=EVENTS // 3)
+    there = killed(run, store, tmp_path / "again", parameters, blocks=EVENTS)
     times = {file: file.stat().st_mtime_ns for file in left(tmp_path / "again")}
     again = getattr(ces, run)(store, tmp_path / "again", **parameters)
     assert again.report["resumed_blocks"] == there == len(times)
@@ -106,45 +109,93 @@ def test_a_killed_run_goes_on_and_ends_the_same(run, product, parameters, store,
     assert {Path(f).name for f in whole.files} == {Path(f).name for f in again.files}
 
 
-def test_other_parameters_use_nothing_of_what_was_left(store, tmp_path):
-    killed("run_rapid_assessment", store, tmp_path, MOTION, blocks=2)
-    outcome = ces.run_rapid_assessment(store, tmp_path, **MOTION | {"freqmax": 4.0})
-    assert outcome.report["resumed_blocks"] == 0
-    assert not (tmp_path / FOLDER).exists(), "what no run will use any more stays"
+@pytest.fixture
+def values():
+    """Results of four blocks, and how many of them were computed."""
+    computed = []
+
+    def block(x):
+        computed.append(x[0, 0])
+        return 2 * x
+
+    data = da.from_array(np.arange(8.0).reshape(4, 2), chunks=(1, 2))
+    array = xr.DataArray(
+        data.map_blocks(block, dtype=float, meta=np.empty((0, 0))), dims=("a", "b")
+    )
+    return array, computed
 
 
-def test_a_new_version_of_the_store_uses_nothing_of_what_was_left(tmp_path):
+def interrupted(folder, array, *depends) -> None:
+    """A run that ends when all of the array is computed, and before it has done its work."""
+
+    def run() -> None:
+        with resumable(folder, *depends):
+            consolidate(array).compute()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+
+
+def test_blocks_are_kept_until_the_run_ends_well(values, tmp_path):
+    array, computed = values
+    interrupted(tmp_path, array[:2], 1)
+    assert len(left(tmp_path)) == len(computed) == 2
+    with resumable(tmp_path, 1) as run:
+        result = consolidate(array).compute()
+        assert run.used == 2
+    np.testing.assert_array_equal(result, 2 * np.arange(8.0).reshape(4, 2))
+    assert sorted(computed) == [0, 2, 4, 6], "what was there is computed once more, or is missing"
+    assert not (tmp_path / FOLDER).exists()
+
+
+def test_what_depends_on_something_else_is_computed_and_the_old_removed(values, tmp_path):
+    array, computed = values
+    interrupted(tmp_path, array, {"freqmax": 5.0})
+    with resumable(tmp_path, {"freqmax": 4.0}) as run:
+        consolidate(array).compute()
+        assert run.used == 0
+    assert len(computed) == 8
+    assert not (tmp_path / FOLDER).exists()
+
+
+def test_the_names_of_samples_change_with_the_version_of_a_store(tmp_path):
     place = tmp_path / "store.zarr"
-    ds = earthquakes(6)
-    ces.write(xr.DataTree.from_dict({"windows/main/observed/20Hz": ds}), place)
-    there = killed("run_rapid_assessment", str(place), tmp_path / "out", MOTION, blocks=2)
-    assert there >= 2
-    doubled = ds.assign(velocity=ds["velocity"] * 2)
-    ces.write(xr.DataTree.from_dict({"windows/main/observed/20Hz": doubled}), place, overwrite=True)
-    outcome = ces.run_rapid_assessment(place, tmp_path / "out", **MOTION)
-    assert outcome.report["resumed_blocks"] == 0
+    names = []
+    for factor in (1, 2):
+        ds = earthquakes(1)
+        ds = ds.assign(velocity=ds["velocity"] * factor)
+        tree = xr.DataTree.from_dict({"windows/main/observed/20Hz": ds})
+        ces.write(tree, place, overwrite=True)
+        names.append(lazy_names(ces.open_store(place)))
+    assert names[0] != names[1] == lazy_names(ces.open_store(place))
+    assert lazy_names(ces.open_store(f"{place}@1")) == names[0]
 
 
-def test_a_damaged_block_is_a_clear_error(store, tmp_path):
-    killed("run_rapid_assessment", store, tmp_path, MOTION, blocks=2)
+def test_a_damaged_block_is_a_clear_error(values, tmp_path):
+    array, _ = values
+    interrupted(tmp_path, array)
     left(tmp_path)[0].write_bytes(b"\x93NUMPY")
-    with pytest.raises(ces.errors.StoreError, match=rf"cannot be read.*remove .*{FOLDER}"):
-        ces.run_rapid_assessment(store, tmp_path, **MOTION)
+    with (
+        pytest.raises(ces.errors.StoreError, match=rf"cannot be read.*remove .*{FOLDER}"),
+        resumable(tmp_path),
+    ):
+        consolidate(array).compute()
 
 
 def test_a_place_that_cannot_be_written_loses_nothing_but_the_resuming(
-    store, tmp_path, monkeypatch
+    values, tmp_path, monkeypatch
 ):
-    from pangeo_ces import unfinished
-
     def refused(address, content):
         raise PermissionError(address)
 
-    monkeypatch.setattr(unfinished, "_write", refused, raising=True)
-    outcome = ces.run_rapid_assessment(store, tmp_path, **MOTION)
-    assert outcome.report["counts"]["used"] > 0
+    monkeypatch.setattr(unfinished, "_write", refused)
+    with resumable(tmp_path):
+        result = consolidate(values[0]).compute()
+    np.testing.assert_array_equal(result, 2 * np.arange(8.0).reshape(4, 2))
 
 
-def test_the_report_is_json_with_the_number(store, tmp_path):
-    ces.run_rapid_assessment(store, tmp_path, **MOTION)
-    assert json.loads((tmp_path / "report.json").read_text())["resumed_blocks"] == 0
+def test_outside_of_a_run_nothing_is_written(values, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    consolidate(values[0]).compute()
+    assert not list(tmp_path.iterdir())

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check bench catalogs docs lock system peers clean
+.PHONY: install demo test check bench catalogs docs lock system peers kubernetes clean
 
 install: $(STAMP)
 
@@ -20,11 +20,12 @@ demo: install
 	$(BIN)/ces demo --output demo-output
 
 # Debian packages that some tests need; where they cannot be installed, those tests say so and skip.
+DEBIAN := chromium slurmctld slurmd slurm-client munge etcd-server containerd runc \
+	containernetworking-plugins iproute2 iptables conntrack openssl buildah debootstrap curl
 system:
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v chromium >/dev/null; then \
-		apt-get -qq -o DPkg::Lock::Timeout=900 update \
-		&& DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=900 install --no-install-recommends chromium >/dev/null \
-		|| echo "chromium could not be installed: browser tests will skip"; \
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		tests/kubernetes/local/packages.sh $(DEBIAN) \
+		|| echo "Debian packages could not be installed: tests of what they bring will skip"; \
 	fi
 
 # Programs that only tests use, and that need other versions of what this package needs.
@@ -33,9 +34,28 @@ peers: install
 		&& $(VENV)/fdsn/bin/python -m pip install --quiet --disable-pip-version-check \
 			'portable-fdsnws-dataselect>=2.0' 'mseedindex>=3.0' \
 		|| echo "no FDSN server of others could be installed: its tests will skip"; }
+	@test -x $(VENV)/binder/bin/repo2docker || { $(PYTHON) -m venv $(VENV)/binder \
+		&& $(VENV)/binder/bin/python -m pip install --quiet --disable-pip-version-check \
+			'jupyter-repo2docker>=2026.2' \
+		|| echo "repo2docker could not be installed: its test will skip"; }
+	@test -d $(VENV)/azurite/node_modules || npm install --silent --no-audit --no-fund \
+		--prefix $(VENV)/azurite azurite \
+		|| echo "azurite could not be installed: tests of Azure will skip"
+	@test -d $(VENV)/hub/node_modules || npm install --silent --no-audit --no-fund \
+		--prefix $(VENV)/hub configurable-http-proxy \
+		|| echo "configurable-http-proxy could not be installed: tests of the hub will skip"
 
-test: install system peers check
-	$(BIN)/python -m pytest
+# Kubernetes and the image for the cluster that tests bring up: minutes, once on a machine.
+kubernetes: install system
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ -z "$$CES_TEST_IMAGE" ]; then \
+		PYTHON=$(abspath $(BIN)/python) tests/kubernetes/local/prepare.sh \
+			"$${CES_IMAGES:-/var/cache/pangeo_ces/images}" >/dev/null \
+		|| echo "no Kubernetes could be built: its tests will skip, or build it themselves"; \
+	fi
+
+# Files go to as many processes as there are cores; those of one cluster stay together.
+test: install system peers check kubernetes
+	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 check: install
 	$(BIN)/ruff check .
@@ -61,7 +81,7 @@ lock:
 	$(PYTHON) -m pip install --quiet uv
 	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --upgrade \
 		--no-emit-index-url --no-header --no-annotate --group test --group check --group bench \
-		--group docs --extra s3 --extra serve --extra webdav pyproject.toml -o constraints.txt
+		--group docs --group hub --all-extras pyproject.toml -o constraints.txt
 
 clean:
 	rm -rf $(VENV) demo-output docs/_build .pytest_cache .mypy_cache .ruff_cache

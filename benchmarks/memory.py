@@ -5,8 +5,8 @@
 
 Every size runs on a cluster of its own: ``workers`` processes of ``limit`` MB each, whose nannies
 end them when they grow beyond.  A size of 20 is 20 times the memory of all workers, in samples.
-Records are made when a task asks for them, 20 stations an earthquake, so that nothing but the
-recipe's own appetite is seen; only for ``convert`` they are files, miniSEED (Steim-2) of one day
+Records are made when a task asks for them, 20 stations an earthquake in shards of 5 (3.6 MB where
+records are long), so that nothing but the recipe's own appetite is seen; only for ``convert`` they are files, miniSEED (Steim-2) of one day
 at 100 Hz.  ``motion``: the rapid assessment with its pictures, 20 minutes at 50 Hz; ``misfit``:
 windows, traveltime shifts and time-frequency misfits of pairs of 2,400 samples at 4 Hz.
 """
@@ -29,12 +29,12 @@ from .rapid_assessment import peak_megabytes
 
 #: Samples and sampling rate (Hz).
 SHAPES = {"motion": (60_000, 50.0), "misfit": (2_400, 4.0)}
-STATIONS = 20
+STATIONS, IN_A_SHARD = 20, 5
 DAY = 8_640_000
 
 
 def waves(recipe: str, events: int, seed: int = 0):
-    """Velocity of so many earthquakes, lazily, a shard each."""
+    """Velocity of so many earthquakes, lazily."""
     import dask.array as da
     import xarray as xr
 
@@ -54,7 +54,7 @@ def waves(recipe: str, events: int, seed: int = 0):
         epicentral_distance=(("event", "station"), np.full(shape, 3e4)),
     )
     random = da.random.default_rng(seed).standard_normal(
-        tuple(ds["velocity"].shape), dtype="float32", chunks=(1, STATIONS, 3, samples)
+        tuple(ds["velocity"].shape), dtype="float32", chunks=(1, IN_A_SHARD, 3, samples)
     )
     variable = xr.Variable(ds["velocity"].dims, random, ds["velocity"].attrs)
     return ds.assign(velocity=variable).assign_attrs(sampling_interval=f"1/{rate:.0f}")

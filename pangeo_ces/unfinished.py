@@ -13,7 +13,6 @@ import contextvars
 import io
 import itertools
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,8 @@ from dask._task_spec import Task, TaskRef
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
-from .errors import StoreError
-from .storage import Settings, current, file_system, using
+from .errors import InputError, StoreError
+from .storage import Settings, current, file_system, using, write_bytes
 
 #: Below the folder of the results.
 FOLDER = ".unfinished"
@@ -127,21 +126,9 @@ def _save(block: np.ndarray, address: str, settings: Settings) -> np.ndarray:
     content = io.BytesIO()
     np.save(content, block, allow_pickle=False)
     # Where a worker cannot write the results are right all the same; only a re-run starts anew.
-    with contextlib.suppress(OSError), using(settings):
-        _write(address, content.getvalue())
+    with contextlib.suppress(InputError), using(settings):
+        write_bytes(address, content.getvalue())
     return block
-
-
-def _write(address: str, content: bytes) -> None:
-    """Whole or not at all: an object appears so, a file by its name."""
-    filesystem, path = file_system(address)
-    if "://" in address:
-        filesystem.pipe_file(path, content)
-        return
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(f"{path}.{uuid.uuid4().hex}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def _load(address: str, settings: Settings) -> np.ndarray:

@@ -23,6 +23,21 @@ os.environ.setdefault("DASK_CES__CLUSTER", "threads")
 DATA = Path(os.environ.get("CES_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file stays in one process, and so does what shares a Kubernetes or a SLURM.
+
+    Those come first, since they wait most.
+    """
+    clusters = [Path(__file__).parent / name for name in ("kubernetes", "slurm")]
+
+    def group(item: pytest.Item) -> str:
+        return next((str(c) for c in clusters if c in item.path.parents), str(item.path))
+
+    items.sort(key=lambda item: group(item) not in map(str, clusters))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+
+
 @pytest.fixture(scope="session")
 def data() -> Callable[[str], Path]:
     """``data("01_strong_motion/…")``: a path of the reference data, or a skip with the reason."""

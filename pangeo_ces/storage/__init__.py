@@ -11,9 +11,10 @@ from __future__ import annotations
 from .faults import Patience, has_bucket, is_away, is_of_client, kind_of, reason
 from .files import file_system, open_url, options
 from .settings import Place, Settings, current, place, using
+from .whole import write_bytes
 
 __all__ = [
     "Patience", "Place", "Settings", "current", "file_system", "has_bucket", "is_away",
     "is_of_client", "kind_of", "open_url",
-    "options", "place", "reason", "using",
+    "options", "place", "reason", "using", "write_bytes",
 ]  # fmt: skip

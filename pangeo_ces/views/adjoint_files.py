@@ -18,8 +18,9 @@ from ..errors import ParameterError, SchemaError
 from ..process._interpolation import at_positions
 from ..process.rotate import radial_transverse
 from ..sources.specfem_run import BANDS
+from ..storage import write_bytes
 from ..timeaxis import sampling_interval, time_index, utc_ns
-from .files import file_name, write_bytes
+from .files import file_name
 
 _HALF_WIDTH = 20  # samples of the Lanczos kernel
 #: Directions of components whose letters say them: up, north, east.

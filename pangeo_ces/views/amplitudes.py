@@ -21,8 +21,8 @@ from obspy.core.event import (
     WaveformStreamID,
 )
 
+from pangeo_ces.storage import write_bytes
 from pangeo_ces.views import contents
-from pangeo_ces.views.files import write_bytes
 
 _PREFIX = "smi:local/pangeo_ces"
 _UNITS = {"pga": "m/(s*s)", "pgv": "m/s", "pgd": "m", "psa": "m/(s*s)"}

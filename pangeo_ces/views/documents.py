@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from pangeo_ces.storage import write_bytes
 from pangeo_ces.views import contents
-from pangeo_ces.views.files import file_suffix, write_bytes
+from pangeo_ces.views.files import file_suffix
 from pangeo_ces.views.geography import longitude_span
 
 _DIGITS = 6

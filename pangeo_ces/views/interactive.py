@@ -20,11 +20,11 @@ from bokeh.models import Column, ColumnDataSource, CustomJS, Div, Row, Select
 from bokeh.resources import INLINE
 from matplotlib.colors import to_hex
 
+from pangeo_ces.storage import write_bytes
 from pangeo_ces.views import charts, contents, script
 from pangeo_ces.views.charts import MAP_WIDTH, PANEL_WIDTH
 from pangeo_ces.views.coastlines import Extent
 from pangeo_ces.views.envelopes import pack_envelopes
-from pangeo_ces.views.files import write_bytes
 from pangeo_ces.views.geography import map_extent, unwrap
 from pangeo_ces.views.units import LADDERS, TRACE_LADDERS
 

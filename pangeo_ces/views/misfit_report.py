@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pangeo_ces.views.files import write_bytes
+from pangeo_ces.storage import write_bytes
 from pangeo_ces.views.units import number
 
 #: Rows of the table of pairs; the whole of it is in the tables beside the page.

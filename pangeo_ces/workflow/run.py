@@ -14,6 +14,7 @@ import xarray as xr
 from .. import compute, lineage
 from ..errors import InputError, ParameterError
 from ..products.peak_motion import ALL_COMBINATIONS
+from ..storage import write_bytes
 from ..store.open import lazy_names, open_store
 from ..store.write import write
 from ..unfinished import resumable
@@ -33,7 +34,6 @@ from ..views import (
     write_station_list,
     write_table,
 )
-from ..views.files import write_bytes
 from . import pictures
 from .rapid_assessment import PRESETS, Assessment, rapid_assessment
 from .report import as_json, conversions_of, counted, heading, rejected_rows

@@ -16,7 +16,7 @@ from .. import compute
 from ..conventions import split_label
 from ..errors import InputError, ParameterError
 from ..products._pairs import OK
-from ..storage import file_system, open_url
+from ..storage import file_system, open_url, write_bytes
 from ..store.open import lazy_names, open_store
 from ..store.write import write
 from ..unfinished import resumable
@@ -35,7 +35,7 @@ from ..views import (
     write_misfit_report,
     write_table,
 )
-from ..views.files import file_name, write_bytes
+from ..views.files import file_name
 from .misfit import PRESETS, Misfit, misfit
 from .pairs import Pairs
 from .report import as_json, conversions_of, counted, heading, rejected_rows

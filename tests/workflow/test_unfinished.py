@@ -187,9 +187,9 @@ def test_a_place_that_cannot_be_written_loses_nothing_but_the_resuming(
     values, tmp_path, monkeypatch
 ):
     def refused(address, content):
-        raise PermissionError(address)
+        raise ces.errors.InputError(f"cannot write {address}: choose another folder")
 
-    monkeypatch.setattr(unfinished, "_write", refused)
+    monkeypatch.setattr(unfinished, "write_bytes", refused)
     with resumable(tmp_path):
         result = consolidate(values[0]).compute()
     np.testing.assert_array_equal(result, 2 * np.arange(8.0).reshape(4, 2))

@@ -41,6 +41,8 @@ peers: install
 	@test -d $(VENV)/azurite/node_modules || npm install --silent --no-audit --no-fund \
 		--prefix $(VENV)/azurite azurite \
 		|| echo "azurite could not be installed: tests of Azure will skip"
+	@$(BIN)/python tests/kubernetes/local/helm.py $(VENV)/helm \
+		|| echo "helm could not be installed: tests of charts will skip"
 	@test -d $(VENV)/hub/node_modules || npm install --silent --no-audit --no-fund \
 		--prefix $(VENV)/hub configurable-http-proxy \
 		|| echo "configurable-http-proxy could not be installed: tests of the hub will skip"
@@ -54,7 +56,7 @@ kubernetes: install system
 	fi
 
 # Files go to as many processes as there are cores; those of one cluster stay together.
-test: install system peers check kubernetes
+test: install system peers check
 	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 check: install
@@ -76,12 +78,16 @@ catalogs: install
 docs: install
 	$(BIN)/sphinx-build -q -W -b html docs docs/_build
 
-# Newest versions that fit pyproject.toml, for every platform and Python it admits.
+# Newest versions that fit pyproject.toml, for every platform and Python it admits; the image has those
+# of them that it needs.
+LOCK := -m uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate pyproject.toml
 lock:
 	$(PYTHON) -m pip install --quiet uv
-	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --upgrade \
-		--no-emit-index-url --no-header --no-annotate --group test --group check --group bench \
-		--group docs --group hub --all-extras pyproject.toml -o constraints.txt
+	$(PYTHON) $(LOCK) --upgrade --group test --group check --group bench --group docs --group hub \
+		--all-extras -o constraints.txt
+	$(PYTHON) $(LOCK) --constraint constraints.txt --group hub --extra s3 --extra webdav --extra serve \
+		-o deployments/image/requirements.txt
 
 clean:
 	rm -rf $(VENV) demo-output docs/_build .pytest_cache .mypy_cache .ruff_cache

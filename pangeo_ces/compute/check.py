@@ -49,8 +49,6 @@ def missing(name: str) -> list[str]:
     ask = getattr(module, "missing", None) if entry.module.startswith("pangeo_ces.") else None
     if ask is None:
         return []
-    if entry.module.endswith("kubernetes"):
-        return list(ask(dict(entry.args)))
     return list(ask(entry.callable, dict(entry.args)))
 
 

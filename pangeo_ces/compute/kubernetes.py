@@ -8,7 +8,6 @@ commands, ``dask-scheduler`` and ``dask-worker``, are not in distributed any mor
 from __future__ import annotations
 
 import contextlib
-import copy
 import getpass
 import re
 import secrets
@@ -17,11 +16,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import ClusterError, ConfigError
+from .kubernetes_api import CALL, CHART, GROUP, VERSION, allowed, api, exists
+from .kubernetes_pods import cluster_spec
 
-GROUP, VERSION = "kubernetes.dask.org", "v1"
-_CHART = "install the chart of deployments/k8s (see docs/how-to/kubernetes.md)"
-_SCHEDULER_SIZE = {"cpu": "1", "memory": "2Gi"}
-_WORKER_SIZE = {"cpu": "1", "memory": "4Gi"}
 #: Reasons for which a pod waits without end, and what helps.
 _STUCK = {
     "ErrImagePull": "correct image, or add imagePullSecrets to the pod",
@@ -36,7 +33,6 @@ _STUCK = {
 _AT_ONCE = {"ErrImageNeverPull", "InvalidImageName"}
 #: Seconds until the operator must have made something of a DaskCluster.
 _ACTED_ON_WITHIN = 45
-_CALL = {"_request_timeout": 20}
 
 
 def kube_cluster(
@@ -99,7 +95,7 @@ def kube_cluster(
     """
     from dask_kubernetes.operator import KubeCluster
 
-    with _api() as (client, here):
+    with api() as (client, here):
         namespace = namespace or here
         name = name or _new_name()
         spec = cluster_spec(
@@ -118,72 +114,15 @@ def kube_cluster(
             raise
 
 
-def cluster_spec(
-    *,
-    name: str,
-    image: str,
-    n_workers: int = 2,
-    threads: int = 1,
-    resources: Mapping[str, Any] | None = None,
-    scheduler_resources: Mapping[str, Any] | None = None,
-    secret: str | None = None,
-    env: Mapping[str, str] | None = None,
-    pod: Mapping[str, Any] | None = None,
-    image_pull_policy: str = "IfNotPresent",
-    idle_timeout: int = 3600,
-) -> dict[str, Any]:
-    """The DaskCluster that :func:`kube_cluster` creates; the parameters are its.
-
-    The pods run as nobody in particular: no root, no capabilities, no account of Kubernetes, and
-    nothing to write on but ``/tmp``.
-    """
-    worker = _pod(
-        "worker", image, resources or _WORKER_SIZE, image_pull_policy, env,
-        args=["dask", "worker", "--name", "$(DASK_WORKER_NAME)", "--nthreads", str(threads),
-              "--dashboard-address", ":8788", "--local-directory", "/tmp",  # noqa: S108
-              "--death-timeout", "120"],
-        ports=[{"name": "http-dashboard", "containerPort": 8788, "protocol": "TCP"}],
-    )  # fmt: skip
-    if secret:
-        worker["spec"]["containers"][0]["envFrom"] = [{"secretRef": {"name": secret}}]
-    health = {"port": "http-dashboard", "path": "/health"}
-    ports = {"tcp-comm": 8786, "http-dashboard": 8787}
-    scheduler = _pod(
-        "scheduler", image, scheduler_resources or _SCHEDULER_SIZE, image_pull_policy, env,
-        args=["dask", "scheduler", "--host", "0.0.0.0"],  # noqa: S104
-        ports=[{"name": key, "containerPort": port, "protocol": "TCP"}
-               for key, port in ports.items()],
-        readinessProbe={"httpGet": health, "periodSeconds": 1, "timeoutSeconds": 5,
-                        "failureThreshold": 120},
-        livenessProbe={"httpGet": health, "initialDelaySeconds": 60, "periodSeconds": 20,
-                       "timeoutSeconds": 10, "failureThreshold": 6},
-    )  # fmt: skip
-    service = {
-        "type": "ClusterIP",
-        "selector": {"dask.org/cluster-name": name, "dask.org/component": "scheduler"},
-        "ports": [{"name": key, "protocol": "TCP", "port": port, "targetPort": key}
-                  for key, port in ports.items()],
-    }  # fmt: skip
-    worker, scheduler = _merged(worker, pod or {}), _merged(scheduler, pod or {})
-    return {
-        "apiVersion": f"{GROUP}/{VERSION}",
-        "kind": "DaskCluster",
-        "metadata": {"name": name},
-        "spec": {
-            "idleTimeout": idle_timeout,
-            "worker": worker | {"replicas": n_workers},
-            "scheduler": scheduler | {"service": service},
-        },
-    }
-
-
-def missing(args: Mapping[str, Any]) -> list[str]:
+def missing(callable: str, args: Mapping[str, Any]) -> list[str]:
     """What hinders a cluster with these arguments, each with how to mend it; nothing is created.
 
     Parameters
     ----------
+    callable
+        ``kube_cluster``, the only one here.
     args
-        Those of :func:`kube_cluster`.
+        Its.
     """
     found = []
     if not args.get("image"):
@@ -192,7 +131,7 @@ def missing(args: Mapping[str, Any]) -> list[str]:
             "ces.clusters in ~/.config/dask/ces.yaml"
         )
     try:
-        with _api() as (client, here):
+        with api() as (client, here):
             found += _missing_there(client, args.get("namespace") or here, args.get("secret"))
     except (ClusterError, ConfigError) as error:
         found.append(str(error))
@@ -202,18 +141,18 @@ def missing(args: Mapping[str, Any]) -> list[str]:
 def _missing_there(client: Any, namespace: str, secret: str | None) -> Iterator[str]:
     from kubernetes.client import ApisApi
 
-    groups = {group.name for group in ApisApi(client).get_api_versions(**_CALL).groups}
+    groups = {group.name for group in ApisApi(client).get_api_versions(**CALL).groups}
     if GROUP not in groups:
-        yield f"the cluster knows no DaskCluster: {_CHART}, or ask its administrator to"
+        yield f"the cluster knows no DaskCluster: {CHART}, or ask its administrator to"
         return
-    if not _allowed(client, namespace, "create", GROUP, "daskclusters"):
+    if not allowed(client, namespace, "create", GROUP, "daskclusters"):
         yield (
             f"this account may not create daskclusters in namespace {namespace!r}: give another "
             "namespace in args, or ask for the Role of the chart to be bound to it"
         )
         return
     for kind, wanted in (("namespace", namespace), ("secret", secret)):
-        if wanted and _exists(client, namespace, kind, wanted) is False:
+        if wanted and exists(client, namespace, kind, wanted) is False:
             yield (
                 f"no {kind} {wanted!r}: create it"
                 + (f" in namespace {namespace!r}" if kind == "secret" else "")
@@ -221,114 +160,6 @@ def _missing_there(client: Any, namespace: str, secret: str | None) -> Iterator[
                 + (" …)" if kind == "secret" else ")")
                 + ", or correct args"
             )
-
-
-@contextlib.contextmanager
-def _api() -> Iterator[tuple[Any, str]]:
-    """A client of the API server, and the namespace of the kubeconfig or of this pod."""
-    import urllib3
-    from kubernetes import client, config
-
-    settings = client.Configuration()
-    settings.retries = 1
-    try:
-        try:
-            config.load_kube_config(client_configuration=settings)
-            _, context = config.list_kube_config_contexts()
-            namespace = context["context"].get("namespace", "default")
-        except config.ConfigException:
-            config.load_incluster_config(client_configuration=settings)
-            with open("/var/run/secrets/kubernetes.io/serviceaccount/namespace") as file:
-                namespace = file.read().strip()
-    except (config.ConfigException, OSError) as error:
-        raise ConfigError(
-            f"no access to Kubernetes ({str(error).strip()}): set KUBECONFIG to the file that your "
-            "administrator gave you, or run this in a pod whose account is allowed to"
-        ) from error
-    with client.ApiClient(settings) as connection:
-        try:
-            yield connection, namespace
-        except urllib3.exceptions.HTTPError as error:
-            raise ClusterError(
-                f"{settings.host} does not answer ({_reason(error)}): look at your network, and at "
-                "the server in the kubeconfig"
-            ) from error
-        except client.ApiException as error:
-            raise ClusterError(f"{settings.host} refuses: {_told(error)}") from error
-
-
-def _reason(error: BaseException) -> str:
-    return str(getattr(error, "reason", None) or error)[:200]
-
-
-def _told(error: Any) -> str:
-    """What the API server says, in one line, and what to do."""
-    message = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', error.body or "")
-    text = message[1].replace('\\"', '"') if message else f"{error.status} {error.reason}"
-    if error.status == 401:
-        return f"{text}: log in again, the token of the kubeconfig is not accepted"
-    if error.status == 403 and "exceeded quota" in text:
-        return f"{text}: ask for fewer or smaller workers"
-    if error.status == 403:
-        return f"{text}: ask for the Role of the chart to be bound to this account"
-    if error.status == 404:
-        return f"{text}: {_CHART}, and look at the namespace"
-    return f"{text}: correct the args of the cluster"
-
-
-def _pod(
-    part: str,
-    image: str,
-    size: Mapping[str, Any],
-    policy: str,
-    env: Mapping[str, str] | None,
-    **container: Any,
-) -> dict[str, Any]:
-    variables = {"NUMBA_CACHE_DIR": "/tmp/numba", "MPLCONFIGDIR": "/tmp/matplotlib"}  # noqa: S108
-    return {
-        "metadata": {"labels": {"app.kubernetes.io/part-of": "ces"}},
-        "spec": {
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "securityContext": {
-                "runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [{
-                "name": part,
-                "image": image,
-                "imagePullPolicy": policy,
-                "env": [{"name": key, "value": str(value)}
-                        for key, value in (variables | dict(env or {})).items()],
-                "resources": dict(size) if {"requests", "limits"} & set(size)
-                else {"requests": dict(size), "limits": dict(size)},
-                "securityContext": {
-                    "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-                "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
-                **container,
-            }],
-            "volumes": [{"name": "tmp", "emptyDir": {}}],
-        },
-    }  # fmt: skip
-
-
-def _merged(ours: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """A pod template with what was given on top; lists are joined, the first containers merged."""
-    result = copy.deepcopy(ours)
-    for key, value in given.items():
-        mine = result.get(key)
-        if key == "containers" and mine and value:
-            result[key] = [_merged(mine[0], value[0]), *copy.deepcopy(list(value[1:]))]
-            result[key][0]["name"] = mine[0]["name"]
-        elif isinstance(mine, dict) and isinstance(value, Mapping):
-            result[key] = _merged(mine, value)
-        elif isinstance(mine, list) and isinstance(value, list) and key != "args":
-            result[key] = [*mine, *copy.deepcopy(value)]
-        else:
-            result[key] = copy.deepcopy(value)
-    return result
 
 
 def _new_name() -> str:
@@ -341,7 +172,7 @@ def _create(client: Any, namespace: str, spec: dict[str, Any]) -> None:
     from kubernetes.client import CustomObjectsApi
 
     CustomObjectsApi(client).create_namespaced_custom_object(
-        GROUP, VERSION, namespace, "daskclusters", spec, **_CALL
+        GROUP, VERSION, namespace, "daskclusters", spec, **CALL
     )
 
 
@@ -357,17 +188,17 @@ def _delete(client: Any, namespace: str, name: str) -> None:
     cluster = (GROUP, VERSION, namespace, "daskclusters", name)
     group = (GROUP, VERSION, namespace, "daskworkergroups", f"{name}-default")
     with contextlib.suppress(ApiException):
-        api.get_namespaced_custom_object(*cluster, **_CALL)
+        api.get_namespaced_custom_object(*cluster, **CALL)
         try:
             end = time.monotonic() + 10
             while time.monotonic() < end:
                 with contextlib.suppress(ApiException):
-                    api.get_namespaced_custom_object(*group, **_CALL)
+                    api.get_namespaced_custom_object(*group, **CALL)
                     break
                 time.sleep(0.3)
         finally:
-            api.delete_namespaced_custom_object(*cluster, **_CALL)
-            api.delete_namespaced_custom_object(*group, **_CALL)
+            api.delete_namespaced_custom_object(*cluster, **CALL)
+            api.delete_namespaced_custom_object(*group, **CALL)
 
 
 def _wait(client: Any, namespace: str, name: str, timeout: float) -> None:
@@ -376,7 +207,7 @@ def _wait(client: Any, namespace: str, name: str, timeout: float) -> None:
 
     start = time.monotonic()
     label = f"dask.org/cluster-name={name},dask.org/component=scheduler"
-    query = {"label_selector": label, **_CALL}
+    query = {"label_selector": label, **CALL}
     state, fix = "not there", "look at the pods of the namespace"
     while (waited := time.monotonic() - start) < timeout:
         deployments = AppsV1Api(client).list_namespaced_deployment(namespace, **query).items
@@ -419,28 +250,3 @@ def _state(pod: Any) -> tuple[str, str]:
         if condition.status == "False" and condition.reason == "Unschedulable":
             return f"Unschedulable: {condition.message}"[:300], condition.reason
     return str(pod.status.phase), ""
-
-
-def _allowed(client: Any, namespace: str, verb: str, group: str, resource: str) -> bool:
-    from kubernetes.client import AuthorizationV1Api
-
-    attributes = {"namespace": namespace, "verb": verb, "group": group, "resource": resource}
-    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-              "spec": {"resourceAttributes": attributes}}  # fmt: skip
-    answer = AuthorizationV1Api(client).create_self_subject_access_review(review, **_CALL)
-    return bool(answer.status.allowed)
-
-
-def _exists(client: Any, namespace: str, kind: str, name: str) -> bool | None:
-    """``None`` when this account may not know."""
-    from kubernetes.client import ApiException, CoreV1Api
-
-    core = CoreV1Api(client)
-    try:
-        if kind == "namespace":
-            core.read_namespace(name, **_CALL)
-        else:
-            core.read_namespaced_secret(name, namespace, **_CALL)
-    except ApiException as error:
-        return False if error.status == 404 else None
-    return True

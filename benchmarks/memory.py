@@ -6,9 +6,10 @@
 Every size runs on a cluster of its own: ``workers`` processes of ``limit`` MB each, whose nannies
 end them when they grow beyond.  A size of 20 is 20 times the memory of all workers, in samples.
 Records are made when a task asks for them, 20 stations an earthquake in shards of 5 (3.6 MB where
-records are long), so that nothing but the recipe's own appetite is seen; only for ``convert`` they are files, miniSEED (Steim-2) of one day
-at 100 Hz.  ``motion``: the rapid assessment with its pictures, 20 minutes at 50 Hz; ``misfit``:
-windows, traveltime shifts and time-frequency misfits of pairs of 2,400 samples at 4 Hz.
+records are long), so that nothing but the recipe's own appetite is seen; only for ``convert`` they
+are files: miniSEED, Steim-2, a day each. ``motion``: the rapid assessment with its pictures, 20
+minutes at 50 Hz; ``misfit``: windows, traveltime shifts and time-frequency misfits of pairs of
+2,400 samples at 4 Hz.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ import xarray as xr
 
 import pangeo_ces as ces
 
-#: One record of 3 components and 100 response spectra of each: a kernel of about a second.
-SAMPLES, RATE, STATIONS = 30_000, 100.0, 12
+#: Records of 3 components, and their response spectra at 100 periods: a kernel of about a second.
+SAMPLES, RATE, STATIONS = 30_000, 100.0, 96
 
 
 def records(blocks: int) -> xr.Dataset:
@@ -47,7 +47,7 @@ def scaling(blocks: int) -> None:
     took = {}
     for workers in (1, 2):
         with ces.connect("local", workers=workers):
-            dask.compute(kernels(2))  # imports and compiled code
+            dask.compute(kernels(4 * workers))  # imports and compiled code, on each
             begin = time.perf_counter()
             dask.compute(kernels(blocks))
             took[workers] = time.perf_counter() - begin

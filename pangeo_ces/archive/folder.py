@@ -9,6 +9,7 @@ import os
 import posixpath
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from fsspec.implementations.local import LocalFileSystem
 
 from ..errors import CesError, StoreError
 from ..storage import file_system, is_of_client, place, reason
+
+#: HTTP status of something that another request is changing.
+_LOCKED = 423
 
 
 class Folder:
@@ -188,8 +192,17 @@ class Folder:
 
     def _make_parent(self, name: str) -> None:
         """Make the folders above a file where the file system has folders."""
-        if not self._has("s3"):
-            self.fs.makedirs(posixpath.dirname(self.path(name)), exist_ok=True)
+        if self._has("s3"):
+            return
+        for wait in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 0):
+            try:
+                self.fs.makedirs(posixpath.dirname(self.path(name)), exist_ok=True)
+                break
+            except Exception as error:
+                # WebDAV: another thread is making the same folder.
+                if not wait or getattr(error, "status_code", None) != _LOCKED:
+                    raise
+                time.sleep(wait)
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:

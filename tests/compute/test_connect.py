@@ -297,7 +297,7 @@ def test_a_signal_ends_a_run_with_all_its_workers(number, tmp_path):
         "if __name__ == '__main__':\n"
         "    with _orderly_end(), ces.connect('local', workers=2) as connection:\n"
         "        print(*connection.client.run(__import__('os').getpid).values(), flush=True)\n"
-        "        dask.delayed(time.sleep)(60).compute()\n"
+        "        dask.delayed(time.sleep)(900).compute()\n"
     )
     driver = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL, text=True)  # fmt: skip
@@ -305,7 +305,7 @@ def test_a_signal_ends_a_run_with_all_its_workers(number, tmp_path):
     assert len(workers) == 2
     time.sleep(0.5)
     driver.send_signal(number)
-    assert driver.wait(30) != 0
+    assert driver.wait(120) != 0
     deadline = time.monotonic() + 20
     while alive := [pid for pid in workers if _alive(pid)]:
         assert time.monotonic() < deadline, f"workers are left: {alive}"

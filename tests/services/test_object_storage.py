@@ -184,15 +184,19 @@ def fails(match, within, function, *args, error=ces.errors.StoreError, **options
 
 
 def test_one_clear_error(weed, workers, monkeypatch, tmp_path):
+    import s3fs
+
     some = xr.Dataset({"pgv": ("station", np.ones(2))})
     refused = r"127\.0\.0\.1:\d+ refused the credentials: check them in AWS_ACCESS_KEY_ID"
     with monkeypatch.context() as patch:
         patch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+        s3fs.S3FileSystem.clear_instance_cache()  # else clients of other tests, with their keys
         fails(refused, 5, ces.open_store, "s3://private/german")
         fails(refused, 5, ces.write, some, "s3://private/refused")
         fails("denied access|refused", 5, Archive, "s3://private/archive")  # it asks by HEAD
         fails(refused, 5, ces.convert, "s3://private/in/*", tmp_path / "s",
               error=ces.errors.InputError)  # fmt: skip
+    s3fs.S3FileSystem.clear_instance_cache()
     missing = "there is no bucket nonesuch at http.*make it, or check the name"
     fails(missing, 5, ces.open_store, "s3://nonesuch/german")
     with monkeypatch.context() as patch:

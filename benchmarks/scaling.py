@@ -76,6 +76,7 @@ def overhead(tasks: int) -> None:
         with ces.connect(address) as connection:
             connection.client.wait_for_workers(2)
             scheduler = psutil.Process(server.pid)
+            before = sum(scheduler.cpu_times()[:2])
             begin = time.perf_counter()
             many = [dask.delayed(nothing, pure=False)(number) for number in range(tasks)]
             future = connection.client.compute(dask.delayed(gathered)(*many))
@@ -87,8 +88,10 @@ def overhead(tasks: int) -> None:
                 time.sleep(0.05)
             assert future.result() == tasks * (tasks - 1) // 2
             took = time.perf_counter() - begin
+            busy = sum(scheduler.cpu_times()[:2]) - before
         print(f"{tasks:7d} tasks: {took:6.1f} s, {1e3 * took / tasks:.2f} ms a task "
-              f"({submitted:.1f} s until submitted); client {peaks[0] / 1e6:.0f} MB, "
+              f"({submitted:.1f} s until submitted), {1e3 * busy / tasks:.2f} of it the "
+              f"scheduler's; client {peaks[0] / 1e6:.0f} MB, "
               f"scheduler {peaks[1] / 1e6:.0f} MB", flush=True)  # fmt: skip
     finally:
         server.terminate()

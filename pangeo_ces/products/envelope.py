@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import xarray as xr
 
-from ..blocks import map_blocks
+from ..blocks import consolidate, map_blocks
 from ..conventions import QUANTITIES, quantity_of
 from ..errors import ParameterError
 from ..lineage import product_attrs
@@ -62,7 +62,10 @@ def minmax(
         first=float((axis.offset - first) / width),
         step=float(axis.interval / width),
         bins=bins,
-    ).assign_coords(time_coords(samples=bins, interval=width, offset=first, origin=axis.origin))
+    )
+    both = consolidate(both).assign_coords(
+        time_coords(samples=bins, interval=width, offset=first, origin=axis.origin)
+    )
     kept = {n: c for n, c in ds.coords.items() if not {"time", "response"} & set(c.dims)}
     result = xr.Dataset(coords=kept, attrs=product_attrs(ds) | {"quantity": name})
     for number, extreme in enumerate(("minimum", "maximum")):

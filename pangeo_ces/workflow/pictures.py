@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from ..blocks import consolidate
 from ..process.filter import lowpass
 from ..process.resample import interpolate
 from ..products.compare import waveform_fit
@@ -37,7 +36,7 @@ def thumbnails(waveforms: Waveforms, bins: int = 400) -> dict[str, xr.Dataset]:
     )
     bins = max(1, min(bins, shortest))
     return {
-        path: _merged([_small(minmax(ds, bins=bins, start=start, stop=stop)) for ds in many])
+        path: _merged([minmax(ds, bins=bins, start=start, stop=stop) for ds in many])
         for path, many in waveforms.items()
         if many
     }
@@ -98,11 +97,6 @@ def of_events(waveforms: Waveforms, events: Sequence[str]) -> dict[str, list[xr.
         for path, many in waveforms.items()
     }
     return {path: [ds for ds in many if ds.sizes["event"]] for path, many in chosen.items()}
-
-
-def _small(ds: xr.Dataset) -> xr.Dataset:
-    """Results of few bytes, gathered, and kept in a run that may have to go on."""
-    return ds.map(consolidate, keep_attrs=True)
 
 
 def nearest(waveforms: Waveforms, count: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import sys
 from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, Self
@@ -125,9 +126,9 @@ def connect(name: str | None = None, *, workers: Workers | str | None = None) ->
         try:
             client, cluster = _of_others(entry, workers, stack)
         except (OSError, TimeoutError, RuntimeError, ValueError) as error:
+            said = str(error).rstrip(".") or type(error).__name__
             raise ClusterError(
-                f"cluster {entry.name!r} did not start: {error or type(error).__name__}; "
-                f"ces cluster check {entry.name} tells what is missing"
+                f"cluster {entry.name!r} did not start: {said}; {_help(entry)}"
             ) from error
         return Connection(entry.name, stack.pop_all(), client, cluster)
 
@@ -175,6 +176,17 @@ def _of_others(
         return stack.enter_context(Client(entry.address, timeout=_ANSWERS_WITHIN)), None
     cluster = stack.enter_context(start(entry, entry.factory(), workers))
     return stack.enter_context(Client(cluster, timeout=_ANSWERS_WITHIN)), cluster
+
+
+def _help(entry: Entry) -> str:
+    """What to do about a cluster that did not start."""
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    if entry.callable == "LocalCluster" and script:  # its processes import the script
+        return (
+            'in a script, call this below `if __name__ == "__main__":`, or use the cluster '
+            "'threads'"
+        )
+    return f"ces cluster check {entry.name} tells what is missing"
 
 
 def _explained(name: str, error: BaseException) -> ClusterError | None:

@@ -196,6 +196,14 @@ def test_arguments_that_workers_refuse_are_one_clear_error(clusters):
         ces.connect("mine")
 
 
+def test_a_script_that_workers_would_run_again_is_told_so(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import pangeo_ces as ces\nces.connect('local', workers=1)\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1
+    assert 'below `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
+
+
 def test_a_task_that_needs_too_much_memory_is_one_clear_error(clusters):
     def greedy() -> int:
         held = []

@@ -48,16 +48,18 @@ peers: install
 		|| echo "configurable-http-proxy could not be installed: tests of the hub will skip"
 
 # Kubernetes and the image for the cluster that tests bring up: minutes, once on a machine.
-kubernetes: install system
+kubernetes: system
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ -z "$$CES_TEST_IMAGE" ]; then \
-		PYTHON=$(abspath $(BIN)/python) tests/kubernetes/local/prepare.sh \
+		PYTHON=$(PYTHON) tests/kubernetes/local/prepare.sh \
 			"$${CES_IMAGES:-/var/cache/pangeo_ces/images}" >/dev/null \
 		|| echo "no Kubernetes could be built: its tests will skip, or build it themselves"; \
 	fi
 
-# Files go to as many processes as there are cores; those of one cluster stay together.
-test: install system peers check
-	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+# Files go to as many processes as there are cores; those of one cluster stay together.  Kubernetes is
+# built meanwhile; the tests that need it wait.
+test: system
+	@$(MAKE) --no-print-directory kubernetes & $(MAKE) --no-print-directory install peers check \
+		&& $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: install
 	$(BIN)/ruff check .

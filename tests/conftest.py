@@ -23,19 +23,25 @@ os.environ.setdefault("DASK_CES__CLUSTER", "threads")
 DATA = Path(os.environ.get("CES_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+#: Folders whose tests share one cluster, and so a process; they come first, since they wait most.
+CLUSTERS = ("tests/kubernetes/", "tests/slurm/")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file stays in one process, and so does what shares a Kubernetes or a SLURM.
+    items.sort(key=lambda item: not item.nodeid.startswith(CLUSTERS))
 
-    Those come first, since they wait most.
-    """
-    clusters = [Path(__file__).parent / name for name in ("kubernetes", "slurm")]
 
-    def group(item: pytest.Item) -> str:
-        return next((str(c) for c in clusters if c in item.path.parents), str(item.path))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file stays in one process, and so do the files of one cluster."""
+    from xdist.scheduler import LoadFileScheduling
 
-    items.sort(key=lambda item: group(item) not in map(str, clusters))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            shared = [folder for folder in CLUSTERS if nodeid.startswith(folder)]
+            return shared[0] if shared else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Memory of the recipes on data that no memory holds.
 
-    python -m benchmarks.memory [--limit 500] [--workers 2] [--times 1 5 20]
+    python -m benchmarks.memory [--limit 800] [--workers 2] [--times 1 5 20]
                                 [--recipe motion|misfit|convert] [--figure FILE]
 
 Every size runs on a cluster of its own: ``workers`` processes of ``limit`` MB each, whose nannies
@@ -196,7 +196,7 @@ def drawn(rows: list[dict], limit: float, path: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--limit", type=float, default=500.0, help="MB of a worker")
+    parser.add_argument("--limit", type=float, default=800.0, help="MB of a worker")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--times", type=float, nargs="+", default=[1.0, 5.0, 20.0])
     parser.add_argument("--recipe", choices=sorted(RECIPES), nargs="+", default=["motion"])

@@ -310,15 +310,12 @@ def read_urls(path: str | Path) -> list[str]:
 
 def options_of(anon: bool, endpoint: str | None) -> dict[str, Any]:
     """What a request says of its buckets: open to all, or on another server than Amazon's."""
-    found: dict[str, Any] = {"anon": True} if anon else {}
-    return found | ({"endpoint_url": endpoint} if endpoint else {})
+    return {"anonymous": anon or None, "endpoint": endpoint}
 
 
 def file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
     """fsspec's file system and path of a URL; the options are for object stores."""
-    return storage.file_system(
-        url, anonymous=options.get("anon"), endpoint=options.get("endpoint_url")
-    )
+    return storage.file_system(url, **options)
 
 
 def web_name(url: str) -> str:

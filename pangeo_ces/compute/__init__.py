@@ -1,8 +1,8 @@
 """Where graphs run: a cluster is a name in the configuration, never code of ours."""
 
-from .check import cluster_names, missing
+from .check import missing
 from .connection import Connection, connect
-from .entry import find
+from .entry import cluster_names, find
 from .gather import computed
 
 __all__ = ["Connection", "cluster_names", "computed", "connect", "find", "missing"]

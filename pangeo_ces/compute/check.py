@@ -6,16 +6,7 @@ import importlib
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError
-from .entry import find, names
-
-
-def cluster_names() -> list[str]:
-    """All clusters of the configuration.
-
-    >>> "synchronous" in cluster_names()
-    True
-    """
-    return names()
+from .entry import find
 
 
 def missing(name: str) -> list[str]:

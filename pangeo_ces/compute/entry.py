@@ -75,8 +75,12 @@ class Entry:
         return ConfigError(f"cluster {self.name!r}: {error}; {extra}")
 
 
-def names() -> list[str]:
-    """All clusters of the configuration."""
+def cluster_names() -> list[str]:
+    """All clusters of the configuration.
+
+    >>> "synchronous" in cluster_names()
+    True
+    """
     return sorted(config.get("clusters"))
 
 
@@ -95,8 +99,8 @@ def find(name: str) -> Entry:
         near = difflib.get_close_matches(name, clusters, 1)
         raise ConfigError(
             f"no cluster {name!r}: use {near[0]!r}" if near else
-            f"no cluster {name!r}: use one of {', '.join(names())}, the tcp:// address of a "
-            "scheduler, or describe it under ces.clusters in ~/.config/dask/ces.yaml"
+            f"no cluster {name!r}: use one of {', '.join(cluster_names())}, the tcp:// address of "
+            "a scheduler, or describe it under ces.clusters in ~/.config/dask/ces.yaml"
         )  # fmt: skip
     return _entry(name, clusters[name])
 

@@ -36,10 +36,8 @@ def demo(
     with connect(cluster):
         say(f"1. records (miniSEED) and simulations (SPECFEM3D) into one Zarr store: {store}")
         samples.german_events(store)
-    say("2. one lazy graph: response off, 0.03-0.08 Hz, peak motion of both, differences")
-    outcome = run_rapid_assessment(
-        store, folder, cluster=cluster, progress=progress, **samples.GERMAN_EVENTS
-    )
+        say("2. one lazy graph: response off, 0.03-0.08 Hz, peak motion of both, differences")
+        outcome = run_rapid_assessment(store, folder, progress=progress, **samples.GERMAN_EVENTS)
     for model, fit in outcome.fits.items():
         cc = float(fit["cc_best"].median())
         say(f"3. {model}: median correlation {cc:.2f} at the best shift; look at waveforms.png")

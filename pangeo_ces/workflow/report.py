@@ -9,8 +9,38 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import __version__
+from ..errors import InputError, ParameterError
+from ..storage import write_bytes
 from ..store.open import conversion_reports
 from .parts import Rejected
+
+
+def with_preset(
+    presets: Mapping[str, Mapping[str, Any]], preset: str, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The parameters of a named set; those that are given win.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such set.
+    """
+    if preset not in presets:
+        raise ParameterError(f"no preset {preset!r}: use one of {', '.join(presets)}")
+    return {**presets[preset], **parameters}
+
+
+def refuse_empty(report: Mapping[str, Any], count: str, folder: str, what: str) -> None:
+    """Write the report of a run that measured nothing, and end it.
+
+    Raises
+    ------
+    InputError
+        When the count is zero.
+    """
+    if not report["counts"][count]:
+        write_bytes(f"{folder}/report.json", as_json(report))
+        raise InputError(f"no {what} gave a value: see {folder}/report.json for the reasons")
 
 
 def heading(

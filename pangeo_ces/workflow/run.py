@@ -12,7 +12,6 @@ import numpy as np
 import xarray as xr
 
 from .. import compute, lineage
-from ..errors import InputError, ParameterError
 from ..products.peak_motion import ALL_COMBINATIONS
 from ..storage import write_bytes
 from ..store.open import lazy_names, open_store
@@ -36,7 +35,15 @@ from ..views import (
 )
 from . import pictures
 from .rapid_assessment import PRESETS, Assessment, rapid_assessment
-from .report import as_json, conversions_of, counted, heading, rejected_rows
+from .report import (
+    as_json,
+    conversions_of,
+    counted,
+    heading,
+    refuse_empty,
+    rejected_rows,
+    with_preset,
+)
 
 #: Stations and events in the pictures: the nearest ones, and those with most records.
 _STATIONS_SHOWN, _EVENTS_SHOWN = 12, 5
@@ -89,9 +96,7 @@ def run_rapid_assessment(
         ``shakemap/EVENT_dat.json`` (ShakeMap's station list), ``spectra.png`` and, for measures
         that the filters leave whole, ``attenuation.png`` (and ``…_EVENT.png`` of further events).
     """
-    if preset not in PRESETS:
-        raise ParameterError(f"no preset {preset!r}: use one of {', '.join(PRESETS)}")
-    parameters = PRESETS[preset] | parameters
+    parameters = with_preset(PRESETS, preset, parameters)
     tree = open_store(store)
     folder = os.fspath(output).rstrip("/")
     with resumable(folder, "rapid-assessment", lazy_names(tree), parameters) as earlier:
@@ -108,9 +113,7 @@ def run_rapid_assessment(
             )
         report = _report(store, output, parameters, assessment, product)
         report["resumed_blocks"] = earlier.used
-        if not report["counts"]["used"]:
-            write_bytes(f"{folder}/report.json", as_json(report))
-            raise InputError(f"no station gave a value: see {folder}/report.json for the reasons")
+        refuse_empty(report, "used", folder, "station")
         product.attrs["recipe"] = "rapid-assessment"
         product.attrs["parameters"] = json.dumps(parameters)
         files = _write_all(folder, product, thumbnails, waveforms, fits, events, report)

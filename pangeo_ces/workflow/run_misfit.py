@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from .. import compute
 from ..conventions import split_label
-from ..errors import InputError, ParameterError
+from ..errors import ParameterError
 from ..products._pairs import OK
 from ..storage import file_system, open_url, write_bytes
 from ..store.open import lazy_names, open_store
@@ -38,7 +38,15 @@ from ..views import (
 from ..views.files import file_name
 from .misfit import PRESETS, Misfit, misfit
 from .pairs import Pairs
-from .report import as_json, conversions_of, counted, heading, rejected_rows
+from .report import (
+    as_json,
+    conversions_of,
+    counted,
+    heading,
+    refuse_empty,
+    rejected_rows,
+    with_preset,
+)
 from .run import Outcome, together
 
 #: Measures that are mapped and counted, the first that there are.
@@ -85,9 +93,7 @@ def run_misfit(
         ``report.html``, ``report.json``; with windows ``windows.csv`` and ``windows.parquet``;
         pictures below ``panels/``; with ``adjoint`` SPECFEM's files below ``adjoint/MODEL/EVENT/``.
     """
-    if preset not in PRESETS:
-        raise ParameterError(f"no preset {preset!r}: use one of {', '.join(PRESETS)}")
-    parameters = PRESETS[preset] | parameters
+    parameters = with_preset(PRESETS, preset, parameters)
     tree = open_store(store)
     folder = os.fspath(output).rstrip("/")
     before = _files_of_earlier(folder)
@@ -98,9 +104,7 @@ def run_misfit(
             table = to_misfit_table(product)
             report = _report(store, output, parameters, outcome, table)
             report["resumed_blocks"] = earlier.used
-            if not report["counts"]["measured"]:
-                write_bytes(f"{folder}/report.json", as_json(report))
-                raise InputError(f"no pair gave a value: see {folder}/report.json for the reasons")
+            refuse_empty(report, "measured", folder, "pair")
             product.attrs["recipe"] = "misfit"
             product.attrs["parameters"] = as_json(parameters).decode()
             files = [f"{folder}/misfit.zarr"]

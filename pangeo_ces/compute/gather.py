@@ -1,9 +1,11 @@
-"""Computing on whatever is connected, with a bar."""
+"""Computing on whatever is connected, a task for each shard, with a bar."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from contextlib import nullcontext
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import dask
@@ -11,10 +13,14 @@ from dask.base import unpack_collections
 from dask.diagnostics import ProgressBar
 
 from .connection import active_client
+from .fusion import optimize, priority
 
 
 def computed(*collections: Any, progress: bool = False) -> tuple[Any, ...]:
     """``dask.compute``, with a progress bar that works on every engine.
+
+    Results come to this process as they are made, so that workers need to hold none of them until
+    the last is there, and are put together here.
 
     Parameters
     ----------
@@ -24,14 +30,52 @@ def computed(*collections: Any, progress: bool = False) -> tuple[Any, ...]:
         Show the bar, and the address of the dashboard where there is one.
     """
     client = active_client()
-    if client is None or not progress:
-        with ProgressBar() if progress else nullcontext():
-            return dask.compute(*collections)
+    with dask.config.set(array_optimize=optimize):
+        if client is None:
+            with ProgressBar() if progress else contextlib.nullcontext():
+                return dask.compute(*collections)
+        lazy, repack = unpack_collections(*collections)
+        started = client.persist(lazy, priority=priority)
+    blocks = _gathered(client, started, progress)
+    return tuple(repack([_assembled(one, blocks) for one in lazy]))
+
+
+def _gathered(client: Any, started: list[Any], progress: bool) -> dict[Any, Any]:
+    """Values of all keys; the collections are emptied, as what they refer to stays on workers."""
+    from distributed import as_completed, futures_of
+
+    futures = futures_of(started)
+    started.clear()
+    with _bar(client, futures) if progress else contextlib.nullcontext():
+        arriving = as_completed(futures, with_results=True)
+        futures.clear()
+        return {future.key: value for future, value in arriving}
+
+
+@contextlib.contextmanager
+def _bar(client: Any, futures: list[Any]) -> Iterator[None]:
     from distributed.diagnostics.progressbar import TextProgressBar
 
-    lazy, repack = unpack_collections(*collections)
-    futures = client.compute(lazy)
     if client.dashboard_link:
         sys.stderr.write(f"dashboard: {client.dashboard_link}\n")
-    TextProgressBar(futures)
-    return tuple(repack(client.gather(futures)))
+    bar = TextProgressBar(futures, start=False)
+    client.loop.add_callback(bar.listen)
+
+    def wait_until(reached: tuple[str | None, ...]) -> None:
+        while getattr(bar, "status", "") not in reached and client.status == "running":
+            time.sleep(0.02)
+
+    # It counts from what the scheduler knows: nothing must be released before it has looked.
+    wait_until((None, "finished", "error"))
+    yield
+    wait_until(("finished", "error"))
+
+
+def _assembled(collection: Any, blocks: dict[Any, Any]) -> Any:
+    """The collection in memory."""
+    finish, extra = collection.__dask_postcompute__()
+
+    def found(keys: Any) -> Any:
+        return [found(key) for key in keys] if isinstance(keys, list) else blocks[keys]
+
+    return finish(found(collection.__dask_keys__()), *extra)

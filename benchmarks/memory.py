@@ -8,8 +8,8 @@ end them when they grow beyond.  A size of 20 is 20 times the memory of all work
 Records are made when a task asks for them, 20 stations an earthquake in shards of 5 (3.6 MB where
 records are long), so that nothing but the recipe's own appetite is seen; only for ``convert`` they
 are files: miniSEED, Steim-2, a day each. ``motion``: the rapid assessment with its pictures, 20
-minutes at 50 Hz; ``misfit``: windows, traveltime shifts and time-frequency misfits of pairs of
-2,400 samples at 4 Hz.
+minutes at 50 Hz; ``misfit``: windows, waveform misfits and traveltime shifts of pairs of
+24,000 samples at 40 Hz.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import psutil
 from .rapid_assessment import peak_megabytes
 
 #: Samples and sampling rate (Hz).
-SHAPES = {"motion": (60_000, 50.0), "misfit": (2_400, 4.0)}
+SHAPES = {"motion": (60_000, 50.0), "misfit": (24_000, 40.0)}
 STATIONS, IN_A_SHARD = 20, 5
 DAY = 8_640_000
 
@@ -91,10 +91,10 @@ def misfit(events: int) -> int:
     }
     made = ces.misfit(
         xr.DataTree.from_dict(tree), min_period=5.0, max_period=50.0,
-        measures=["time_frequency", "cc_traveltime"], quantity="velocity",
+        measures=["waveform", "cc_traveltime"], quantity="velocity",
     )  # fmt: skip
     (product,) = together(made.product)
-    return int(product["measures/model"]["em"].notnull().sum())
+    return int(product["measures/model"]["misfit_waveform"].notnull().sum())
 
 
 def convert(days: int) -> int:
@@ -121,9 +121,14 @@ def _write_days(folder: Path, days: int) -> Path:
     (folder / "days").mkdir()
     samples = np.random.default_rng(0).normal(0, 300, DAY).astype("int32")
     head = {"network": "XX", "station": "S", "channel": "HHZ", "sampling_rate": 100.0}
+    first = folder / "first.mseed"
+    trace = obspy.Trace(samples, head | {"starttime": start})
+    trace.write(str(first), "MSEED", encoding="STEIM2", reclen=4096)
+    records = np.fromfile(first, "u1").reshape(-1, 4096)
     for day in range(days):
-        trace = obspy.Trace(samples, head | {"starttime": start + 86400 * day})
-        trace.write(str(folder / "days" / f"{day:04d}.mseed"), "MSEED", encoding="STEIM2")
+        date = start + 86400 * day
+        records[:, 20:24] = np.array([date.year, date.julday], ">u2").view("u1")
+        records.tofile(folder / "days" / f"{day:04d}.mseed")
     return path
 
 

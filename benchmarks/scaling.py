@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
+import threading
 import time
 
 import dask
@@ -46,7 +49,12 @@ def kernels(blocks: int) -> xr.Dataset:
 def scaling(blocks: int) -> None:
     took = {}
     for workers in (1, 2):
-        with ces.connect("local", workers=workers):
+        entry = {"module": "dask.distributed", "class": "LocalCluster",
+                 "args": {"threads_per_worker": 1, "dashboard_address": None}}  # fmt: skip
+        with (
+            dask.config.set({"ces.clusters": {"single": entry}}),
+            ces.connect("single", workers=workers),
+        ):
             dask.compute(kernels(4 * workers))  # imports and compiled code, on each
             begin = time.perf_counter()
             dask.compute(kernels(blocks))
@@ -56,18 +64,30 @@ def scaling(blocks: int) -> None:
     print(f"strong scaling 1 -> 2 workers: {took[1] / took[2]:.2f} x", flush=True)
 
 
-def nothing(number: int) -> int:
-    return number
+def nothing(block: np.ndarray) -> np.ndarray:
+    return block
 
 
-def gathered(*numbers: int) -> int:
-    return sum(numbers)
+class Watch(threading.Thread):
+    """The most memory that this process and the scheduler had."""
+
+    def __init__(self, *pids: int) -> None:
+        super().__init__(daemon=True)
+        self.processes = [psutil.Process(pid) for pid in pids]
+        self.peaks = [0.0 for _ in pids]
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.05):
+            now = [process.memory_info().rss / 1e6 for process in self.processes]
+            self.peaks = list(map(max, self.peaks, now))
 
 
 def overhead(tasks: int) -> None:
-    """A graph of so many tasks that do nothing, in the shape of a recipe: many, then one."""
-    import subprocess
-    import sys
+    """A graph of so many tasks that do nothing, in the shape of a recipe: many blocks, then one."""
+    import dask.array as da
+
+    from pangeo_ces.compute import computed
 
     command = [sys.executable, "-m", "pangeo_ces", "cluster", "start", "local", "--workers", "2"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -77,22 +97,19 @@ def overhead(tasks: int) -> None:
             connection.client.wait_for_workers(2)
             scheduler = psutil.Process(server.pid)
             before = sum(scheduler.cpu_times()[:2])
+            watch = Watch(os.getpid(), server.pid)
+            watch.start()
             begin = time.perf_counter()
-            many = [dask.delayed(nothing, pure=False)(number) for number in range(tasks)]
-            future = connection.client.compute(dask.delayed(gathered)(*many))
-            submitted = time.perf_counter() - begin
-            peaks = [0, 0]
-            while not future.done():
-                for place, process in enumerate((psutil.Process(), scheduler)):
-                    peaks[place] = max(peaks[place], process.memory_info().rss)
-                time.sleep(0.05)
-            assert future.result() == tasks * (tasks - 1) // 2
+            blocks = da.ones(tasks, chunks=1, dtype="float32").map_blocks(nothing)
+            (whole,) = computed(blocks.rechunk(tasks))
             took = time.perf_counter() - begin
+            watch.ended.set()
+            assert whole.shape == (tasks,)
             busy = sum(scheduler.cpu_times()[:2]) - before
-        print(f"{tasks:7d} tasks: {took:6.1f} s, {1e3 * took / tasks:.2f} ms a task "
-              f"({submitted:.1f} s until submitted), {1e3 * busy / tasks:.2f} of it the "
-              f"scheduler's; client {peaks[0] / 1e6:.0f} MB, "
-              f"scheduler {peaks[1] / 1e6:.0f} MB", flush=True)  # fmt: skip
+        client, held = watch.peaks
+        print(f"{tasks:7d} tasks: {took:6.1f} s, {1e3 * took / tasks:.2f} ms a task, "
+              f"{1e3 * busy / tasks:.2f} of it the scheduler's; client {client:.0f} MB, "
+              f"scheduler {held:.0f} MB", flush=True)  # fmt: skip
     finally:
         server.terminate()
         server.wait()

@@ -157,7 +157,23 @@ def consolidate(values: xr.DataArray) -> xr.DataArray:
     """
     if not isinstance(values.data, da.Array):
         return values
-    return values.copy(data=kept(values.data).rechunk("auto", block_size_limit=_PRODUCT_BYTES))
+    blocks = kept(values.data)
+    return values.copy(data=blocks.rechunk(_in_order(blocks)))
+
+
+def _in_order(blocks: da.Array) -> dict[int, int]:
+    """Chunks that are complete after few shards, as these come: they fill from the last dimension.
+
+    Dask's own choice cuts all dimensions, and a part of each chunk waits for the last shard.
+    """
+    chunks, size = {}, blocks.dtype.itemsize
+    for axis in reversed(range(blocks.ndim)):
+        there = max(blocks.chunks[axis], default=1) or 1
+        fit = _PRODUCT_BYTES // max(size, 1)
+        most = max(1, fit - fit % there if fit > there else fit)
+        chunks[axis] = min(most, max(1, blocks.shape[axis]))
+        size *= chunks[axis]
+    return chunks
 
 
 def _with_index(

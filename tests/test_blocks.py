@@ -163,6 +163,17 @@ def test_overlap_longer_than_the_record():
     )
 
 
+def test_chunks_of_a_product_are_complete_after_few_shards(monkeypatch):
+    """A chunk that needed a part of every shard would keep all of them waiting."""
+    monkeypatch.setattr("pangeo_ces.blocks._PRODUCT_BYTES", 1000)
+    many = xr.DataArray(da.ones((50, 4, 3), chunks=(1, 2, 3)), dims=("event", "station", "value"))
+    assert consolidate(many).chunks == ((10,) * 5, (4,), (3,))
+    wide = xr.DataArray(da.ones((2, 100, 3), chunks=(1, 8, 3)), dims=("event", "station", "value"))
+    assert consolidate(wide).chunks == ((1, 1), (40, 40, 20), (3,))
+    assert consolidate(xr.DataArray(da.ones((), chunks=()))).shape == ()
+    assert consolidate(xr.DataArray(da.ones((0, 3), chunks=1))).shape == (0, 3)
+
+
 def test_consolidate_changes_no_number():
     ds = ces.testing.synthetic_windows(stations=40, events=1)
     peaks = ds.counts.max("time")

@@ -3,6 +3,6 @@
 from .check import missing
 from .connection import Connection, connect
 from .entry import cluster_names, find
-from .gather import computed
+from .gather import computed, mapped
 
-__all__ = ["Connection", "cluster_names", "computed", "connect", "find", "missing"]
+__all__ = ["Connection", "cluster_names", "computed", "connect", "find", "mapped", "missing"]

@@ -76,10 +76,16 @@ def fuse_shards(graph: Graph, keys: Sequence[Key]) -> dict[Key, GraphNode]:
     return fused
 
 
-def priority(key: Key) -> int:
-    """Of a task for Dask's scheduler: taking results apart goes before more shards."""
+def priority(key: Key) -> float:
+    """Of a task for Dask's scheduler: taking results apart goes before more shards.
+
+    Shards go in the order of their places, so that chunks of a product are complete one by one.
+    """
     name = key[0] if isinstance(key, tuple) else key
-    return 0 if str(name).startswith(_PREFIX) else 1
+    if not str(name).startswith(_PREFIX):
+        return 1.0
+    place = [n for n in _place(key)[:3] if isinstance(n, int)]
+    return -sum(n * 1e-5**axis for axis, n in enumerate(place))
 
 
 def _groups(graph: Graph) -> Iterator[list[Key]]:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from typing import Any
 
 import dask
+import dask.array as da
+import numpy as np
+from dask._task_spec import Task
 from dask.base import unpack_collections
 from dask.diagnostics import ProgressBar
+from dask.highlevelgraph import HighLevelGraph
+from dask.utils import funcname
 
 from .connection import active_client
 from .fusion import optimize, priority
@@ -40,6 +47,30 @@ def computed(*collections: Any, progress: bool = False) -> tuple[Any, ...]:
     return tuple(repack([_assembled(one, blocks) for one in lazy]))
 
 
+def mapped(
+    function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], *, progress: bool = False
+) -> list[Any]:
+    """A function's results for many arguments, a task for each.
+
+    Delayed values would be a graph each: a hundred thousand of them take Dask hours to merge.
+    """
+    if not calls:
+        return []
+    name = f"{funcname(function)}-{uuid.uuid4().hex}"
+    keys: list[Any] = [(name, number) for number in range(len(calls))]
+    tasks = {k: Task(k, _called, function, *args) for k, args in zip(keys, calls, strict=True)}
+    graph = HighLevelGraph.from_collections(name, tasks, ())
+    (results,) = computed(da.Array(graph, name, ((1,) * len(calls),), object), progress=progress)
+    return list(results)
+
+
+def _called(function: Callable[..., Any], *args: Any) -> np.ndarray:
+    """A block of one result, whatever it is."""
+    block = np.empty(1, object)
+    block[0] = function(*args)
+    return block
+
+
 def _gathered(client: Any, started: list[Any], progress: bool) -> dict[Any, Any]:
     """Values of all keys; the collections are emptied, as what they refer to stays on workers."""
     from distributed import as_completed, futures_of
@@ -49,7 +80,14 @@ def _gathered(client: Any, started: list[Any], progress: bool) -> dict[Any, Any]
     with _bar(client, futures) if progress else contextlib.nullcontext():
         arriving = as_completed(futures, with_results=True)
         futures.clear()
-        return {future.key: value for future, value in arriving}
+        return {future.key: _finished(future, value) for future, value in arriving}
+
+
+def _finished(future: Any, value: Any) -> Any:
+    """The value; of a future that was lost with its scheduler it is no result but the error."""
+    if future.status != "finished":
+        raise CancelledError(future.key)
+    return value
 
 
 @contextlib.contextmanager

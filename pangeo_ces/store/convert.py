@@ -10,9 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import dask
-
-from ..compute import computed
+from ..compute import mapped
 from ..errors import InputError
 from ..sources.base import SourceFile
 from ..sources.specfem import PLACES
@@ -110,8 +108,7 @@ def convert(
             name_newest(store, tag)
         return report
     waiting = sorted(job.waiting())
-    tasks = (dask.delayed(run_partition)(job.work, number) for number in waiting)
-    computed(*tasks, progress=progress)
+    mapped(run_partition, [(job.work, number) for number in waiting], progress=progress)
     return publish(job, report)
 
 

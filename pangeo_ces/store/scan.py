@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import dask
 import numpy as np
 
 from ..archive.archive import Archive, is_archive
-from ..compute import computed
+from ..compute import mapped
 from ..errors import FormatError, InputError
 from ..sources import expand, source_for
 from ..sources.base import Problem, SourceFile, Trace
@@ -86,9 +85,7 @@ def scan(inputs: str | Path | Sequence[str | Path], *, progress: bool = False) -
             )
     files = list(named.values())
     batches = [files[at : at + _BATCH] for at in range(0, len(files), _BATCH)]
-    looked = computed(
-        *(dask.delayed(_look)(batch, current()) for batch in batches), progress=progress
-    )
+    looked = mapped(_look, [(batch, current()) for batch in batches], progress=progress)
     for file, (origin, headers, problems) in zip(files, _flat(looked), strict=True):
         result.problems += problems
         if origin is None:

@@ -8,16 +8,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import dask
 import pytest
 import xarray as xr
 from click.testing import CliRunner
+from clusters import kept
 
 import pangeo_ces as ces
 from pangeo_ces.cli import main
-from pangeo_ces.compute import computed, find, missing
+from pangeo_ces.compute import computed, find, mapped, missing
 from pangeo_ces.compute.entry import valid_workers
 from pangeo_ces.errors import ClusterError, ConfigError
 
@@ -189,6 +191,17 @@ def test_bar_on_a_cluster_gives_what_no_bar_gives(peaks, alone, capsys):
     assert number == 7
 
 
+@pytest.mark.parametrize("cluster", ["threads", "local"])
+def test_many_calls_are_one_graph(cluster):
+    """Whatever a function gives comes back as it was, in the order of the arguments."""
+    calls = [([number, 25],) for number in range(50)]
+    with ces.connect(cluster, workers=2):
+        assert mapped(sorted, calls) == [sorted(*call) for call in calls]
+        assert mapped(sorted, []) == []
+        with pytest.raises(ZeroDivisionError):
+            mapped(divmod, [(1, 1), (1, 0)])
+
+
 def test_arguments_that_workers_refuse_are_one_clear_error(clusters):
     clusters(mine={"module": "dask.distributed", "class": "LocalCluster",
                    "args": {"n_workers": 1, "wrong": 1}})  # fmt: skip
@@ -238,38 +251,20 @@ def test_a_worker_that_is_killed_is_replaced(peaks, alone):
 
 
 def test_a_lost_scheduler_is_one_clear_error(tmp_path):
-    log = (tmp_path / "log").open("w+")
-    command = [sys.executable, "-m", "pangeo_ces", "cluster", "start", "local", "--workers", "1"]
-    server = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ)
-    try:
-        address = _printed(tmp_path / "log", "scheduler ")
+    def interrupted(address: str, server: subprocess.Popen) -> None:
+        with ces.connect(address) as connection:
+            values = [dask.delayed(time.sleep)(0.01), dask.delayed(time.sleep)(60)]
+            threading.Timer(1.0, server.send_signal, [signal.SIGTERM]).start()
+            assert connection.client.status == "running"
+            computed(*values)
 
-        def interrupted() -> None:
-            with ces.connect(address) as connection:
-                future = connection.client.submit(time.sleep, 60)
-                time.sleep(0.5)
-                server.send_signal(signal.SIGTERM)
-                future.result(timeout=60)
-
+    with kept(tmp_path) as (address, server):
         with (
             dask.config.set({"distributed.comm.timeouts.connect": "2s"}),
             pytest.raises(ClusterError, match=r"(?s)was lost.*run this again"),
         ):
-            interrupted()
+            interrupted(address, server)
         assert server.wait(30) == 128 + signal.SIGTERM
-    finally:
-        server.kill()
-        server.wait()
-
-
-def _printed(log, what: str) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for line in log.read_text().splitlines():
-            if line.startswith(what):
-                return line.removeprefix(what)
-        time.sleep(0.1)
-    raise AssertionError(log.read_text())
 
 
 def test_command_list_and_check(clusters):

@@ -40,6 +40,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(3000))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The cluster ends with the tests of this folder: it keeps a core busy by a seventh."""
+    if nextitem is None or pathlib.Path(__file__).parent not in nextitem.path.parents:
+        for fixture in item._fixtureinfo.name2fixturedefs.get("cluster", ()):
+            fixture.finish(item._request)  # and with it what was built upon it
+
+
 @dataclasses.dataclass(frozen=True)
 class Platform:
     """What is installed: the cluster, accounts, and where objects are."""

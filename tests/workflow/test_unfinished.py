@@ -13,6 +13,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
+from clusters import kept
 
 import pangeo_ces as ces
 from pangeo_ces import unfinished
@@ -34,7 +35,7 @@ def slowly(*block_and_place):
     return at_once(*block_and_place)
 
 unfinished._save = slowly
-with ces.connect("threads", workers=2):
+with ces.connect({cluster!r}):
     ces.{run}({store!r}, {output!r}, **{parameters!r})
 """
 MOTION = {"freqmin": 0.5, "freqmax": 5.0, "quantity": "velocity"}
@@ -70,9 +71,12 @@ def store(tmp_path_factory):
     return place
 
 
-def killed(run: str, store: str, output: Path, parameters: dict, blocks: int) -> int:
+def killed(
+    run: str, store: str, output: Path, parameters: dict, blocks: int, cluster: str = "threads"
+) -> int:
     """Start a run, kill it once so many blocks are there, and count them."""
-    code = SLOW.format(run=run, store=store, output=str(output), parameters=parameters)
+    given = {"store": store, "output": str(output), "parameters": parameters, "cluster": cluster}
+    code = SLOW.format(run=run, **given)
     process = subprocess.Popen([sys.executable, "-c", code], env=os.environ)
     deadline = time.monotonic() + 120
     try:
@@ -107,6 +111,22 @@ def test_a_killed_run_goes_on_and_ends_the_same(run, product, parameters, store,
         here, there_ = node.to_dataset(), other[node.path].to_dataset()
         xr.testing.assert_identical(here.load(), there_.load())
     assert {Path(f).name for f in whole.files} == {Path(f).name for f in again.files}
+
+
+def test_a_client_that_dies_leaves_its_cluster_to_the_next(store, tmp_path):
+    """The scheduler outlives the client, forgets its tasks, and the next client goes on."""
+    whole = ces.run_rapid_assessment(store, tmp_path / "whole", cluster="threads", **MOTION)
+    output = tmp_path / "again"
+    with kept(tmp_path, workers=2) as (address, server):
+        there = killed("run_rapid_assessment", store, output, MOTION, EVENTS, cluster=address)
+        again = ces.run_rapid_assessment(store, output, cluster=address, **MOTION)
+        assert server.poll() is None
+        with ces.connect(address) as connection:
+            assert not connection.client.who_has()
+    assert there <= again.report["resumed_blocks"] < EVENTS * STATIONS * 2
+    assert not (output / FOLDER).exists()
+    for node in whole.product.subtree:
+        xr.testing.assert_identical(node.to_dataset(), again.product[node.path].to_dataset())
 
 
 @pytest.fixture

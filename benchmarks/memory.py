@@ -166,9 +166,12 @@ def child(recipe: str, count: int, workers: int, limit: float) -> None:
     import dask
 
     import pangeo_ces as ces
+    from pangeo_ces.compute import find
 
-    args = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": int(limit * 1e6),
-            "dashboard_address": None}  # fmt: skip
+    args = find("local").args | {
+        "n_workers": workers, "threads_per_worker": 1, "memory_limit": int(limit * 1e6),
+        "dashboard_address": None,
+    }  # fmt: skip
     entry = {"module": "dask.distributed", "class": "LocalCluster", "args": args}
     with dask.config.set({"ces.clusters": {"small": entry}}), ces.connect("small"):
         watch = Watch()
@@ -229,8 +232,8 @@ def main() -> None:
                 f"{row['driver_mb']:.0f} MB, {row['restarts']} workers restarted",
                 flush=True,
             )
-    if options.figure:
-        drawn(rows, options.limit, options.figure)
+            if options.figure:
+                drawn(rows, options.limit, options.figure)
 
 
 if __name__ == "__main__":

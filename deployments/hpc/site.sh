@@ -18,6 +18,9 @@ export DASK_CONFIG="${DASK_CONFIG:-$CES_SITE/ces.yaml}"
 CES_LOCAL="${CES_LOCAL:-${DW_JOB_STRIPED:-${BB_JOB_DIR:-${TMPDIR:-/tmp}}}}"
 export DASK_TEMPORARY_DIRECTORY="$CES_LOCAL"
 
+# Programs alone may fill a small worker to where Dask pauses it, and it would wait for ever.
+export DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE="${DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE:-False}"
+
 # Compiled functions, where the environment is read-only.  On a shared disk only the first job compiles.
 if [ ! -w "$CES_ENV" ]; then
     export NUMBA_CACHE_DIR="${NUMBA_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/ces-numba}"

@@ -50,7 +50,7 @@ def fuse_shards(graph: Graph, keys: Sequence[Key]) -> dict[Key, GraphNode]:
     dict
         Every group of tasks is one; results that others need are picked out of it by their keys.
     """
-    fused = dict(graph)
+    fused, wanted = dict(graph), set(keys)
     users: defaultdict[Key, set[Key]] = defaultdict(set)
     for key, task in graph.items():
         for needed in task.dependencies:
@@ -60,7 +60,6 @@ def fuse_shards(graph: Graph, keys: Sequence[Key]) -> dict[Key, GraphNode]:
         if len(group) == 1:
             continue
         inside = set(group)
-        wanted = inside.intersection(keys)
         results = [key for key in group if key in wanted or not users[key] <= inside]
         for key in group:
             del fused[key]

@@ -52,7 +52,7 @@ def mapped(
 ) -> list[Any]:
     """A function's results for many arguments, a task for each.
 
-    Delayed values would be a graph each: a hundred thousand of them take Dask hours to merge.
+    Delayed values would be a graph each, and what Dask needs to cull them grows with the square.
     """
     if not calls:
         return []

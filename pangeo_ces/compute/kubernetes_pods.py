@@ -79,7 +79,12 @@ def _pod(
     env: Mapping[str, str] | None,
     **container: Any,
 ) -> dict[str, Any]:
-    variables = {"NUMBA_CACHE_DIR": "/tmp/numba", "MPLCONFIGDIR": "/tmp/matplotlib"}  # noqa: S108
+    variables = {
+        "NUMBA_CACHE_DIR": "/tmp/numba",  # noqa: S108
+        "MPLCONFIGDIR": "/tmp/matplotlib",  # noqa: S108
+        # Programs alone may fill a small worker to where Dask pauses it, for ever.
+        "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
+    }
     return {
         "metadata": {"labels": {"app.kubernetes.io/part-of": "ces"}},
         "spec": {

@@ -111,6 +111,15 @@ def test_threads_are_as_many_as_asked_for():
         assert dask.config.get("num_workers") == 3
 
 
+def test_a_worker_is_never_paused():
+    """Programs alone may be four fifths of a small worker, and they do not go away by waiting."""
+    with ces.connect("local", workers=1) as connection:
+        paused = connection.client.run(
+            lambda dask_worker: dask_worker.memory_manager.memory_pause_fraction
+        )
+    assert list(paused.values()) == [False]
+
+
 def test_the_address_of_a_scheduler_is_a_cluster(peaks, alone):
     with ces.connect("local", workers=1) as started:
         address = started.client.scheduler.address

@@ -12,16 +12,14 @@ import pytest
 #: Megabytes: of the one worker, of the data, and what the worker may have had at most.  Programs
 #: and compiled kernels are 350 to 420, so a fifth of the data held at a time would be too much.
 LIMIT, DATA, MOST = 600, 720, 500
-COUNTS = {"motion": 50, "misfit": 32, "convert": 21}  # earthquakes, pairs of them, days
 
 
-@pytest.mark.parametrize("recipe", COUNTS)
+@pytest.mark.parametrize("recipe", ["motion", "misfit", "convert"])
 def test_data_larger_than_the_worker(recipe):
     from benchmarks.memory import pieces
 
-    assert COUNTS[recipe] >= pieces(recipe, DATA)
     command = [sys.executable, "-m", "benchmarks.memory", "--recipe", recipe, "--workers", "1",
-               "--limit", str(LIMIT), "--child", str(COUNTS[recipe])]  # fmt: skip
+               "--limit", str(LIMIT), "--child", str(pieces(recipe, DATA))]  # fmt: skip
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False
     )

@@ -67,8 +67,10 @@ def fuse_shards(graph: Graph, keys: Sequence[Key]) -> dict[Key, GraphNode]:
         if len(results) == 1:
             fused[results[0]] = _task(results[0], tasks, results)
             continue
-        # Another set of results is another task, though its shard be the same.
-        name = (f"{_PREFIX}{tokenize(token, group[0])}", *_place(group[0]))
+        # Another set of results is another task, though its shard be the same.  Shards of an array
+        # have one name, as Dask's scheduler holds back only what belongs to a large group.
+        array = group[0][0] if isinstance(group[0], tuple) else group[0]
+        name = (f"{_PREFIX}{tokenize(token, array)}", *_place(group[0]))
         fused[name] = _task(name, tasks, results)
         for number, key in enumerate(results):
             fused[key] = Task(key, operator.getitem, TaskRef(name), number)

@@ -28,8 +28,9 @@ Chunks = tuple[tuple[int, ...], ...]
 
 #: Of a block of a small array that is sent along with every task.
 _PIECE_BYTES = 16_384
-#: Of a chunk of a product: a small part of a worker's memory, and far more than a shard gives.
-_PRODUCT_BYTES = 16 * 2**20
+#: Of a chunk of a product: more than a shard gives.  Until a chunk is complete its workers remember
+#: the tasks of all its shards, 40 kB each.
+_PRODUCT_BYTES = 2**20
 
 
 def map_time(

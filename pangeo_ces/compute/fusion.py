@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -138,11 +138,10 @@ def _task(key: Key, tasks: list[GraphNode], results: list[Key]) -> Task:
     return Task(key, _run, tasks, results, outside, *map(TaskRef, outside))
 
 
-def _run(tasks: Iterable[GraphNode], results: list[Key], outside: list[Key], *given: Any) -> Any:
+def _run(tasks: list[GraphNode], results: list[Key], outside: list[Key], *given: Any) -> Any:
     """Run tasks one after the other, forgetting at once what none that follows needs."""
     values = dict(zip(outside, given, strict=True))
     left = Counter(results)
-    tasks = list(tasks)
     for task in tasks:
         left.update(task.dependencies)
     for task in tasks:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -82,6 +83,13 @@ _OCTET = ir.VectorType(ir.DoubleType(), WIDTH)
 class _OctetModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _OCTET)
+
+
+@numba.njit(nogil=True, cache=True)
+def put(values, out):
+    """``out[:] = values``, without numba's message of unequal shapes: seconds of compiling."""
+    for i in range(len(out)):
+        out[i] = values[i]
 
 
 @intrinsic

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from ..vectors import WIDTH, eight_at, octet, octet_at, put_octet, put_turned
+from ..vectors import WIDTH, eight_at, octet, octet_at, put, put_octet, put_turned
 
 #: Samples at a time: two octets of each stay in the processor's first cache.
 _BLOCK = 128
@@ -38,7 +38,7 @@ def sosfilt(x, sos, zerophase):
     if rows >= _FEW:
         pairs = np.zeros(((len(sos) + 1) // 2 * 2, 6))
         pairs[:, 0] = 1.0  # a last section without a partner gets one that does nothing
-        pairs[: len(sos)] = sos
+        put(sos.reshape(-1), pairs.reshape(-1)[: sos.size])
         padded = (n + WIDTH - 1) // WIDTH * WIDTH
         one, two = np.zeros(padded * WIDTH), np.zeros(padded * WIDTH)
         while rows - first >= _FEW:
@@ -52,11 +52,11 @@ def sosfilt(x, sos, zerophase):
             first += 2 * WIDTH
     work = np.empty(n)
     for row in range(first, rows):
-        work[:] = x[row]
+        put(x[row], work)
         _alone(work, sos)
         if zerophase:
             _alone(work[::-1], sos)
-        result[row] = work
+        put(work, result[row])
     return result
 
 

@@ -18,13 +18,18 @@ LIMIT, DATA, MOST = 600, 720, 500
 def test_data_larger_than_the_worker(recipe):
     from benchmarks.memory import pieces
 
+    _went_through(recipe, 1, 4 * LIMIT)  # compiles kernels, which takes more than they do
+    told = _went_through(recipe, pieces(recipe, DATA), LIMIT)
+    assert told["made"] > 0
+    assert told["restarts"] == 0
+    assert told["worker_mb"] < MOST
+
+
+def _went_through(recipe, count, limit):
     command = [sys.executable, "-m", "benchmarks.memory", "--recipe", recipe, "--workers", "1",
-               "--limit", str(LIMIT), "--child", str(pieces(recipe, DATA))]  # fmt: skip
+               "--limit", str(limit), "--child", str(count)]  # fmt: skip
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["made"] > 0
-    assert told["restarts"] == 0
-    assert told["worker_mb"] < MOST
+    return json.loads(done.stdout.splitlines()[-1])

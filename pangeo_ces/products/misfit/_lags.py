@@ -21,6 +21,7 @@ import numba
 import numpy as np
 import scipy.fft
 
+from ...vectors import put
 from ._windows import SUMS, Cuts
 
 #: Steps between the samples that are transformed, the coarsest first, and (2 sin(π / 2h))⁴.
@@ -142,7 +143,8 @@ def _search(
         _tapered(synthetic[row[w], begin[w] : end[w]], weights, s)
         count = (n + step - 1) // step
         values = ordered[: 2 * count + 1]
-        values[:count], values[count:] = coarse[len(coarse) - count :], coarse[: count + 1]
+        put(coarse[len(coarse) - count :], values[:count])
+        put(coarse[: count + 1], values[count:])
         lags[w], clear[number] = _largest(d, s, values, step, bounds[w])
     return clear
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from ...vectors import put
 from .rules import MIN_LENGTH, PHASE_SEPARATION, PROMINENCE, TRAVELTIME, WATER_LEVEL
 
 
@@ -91,7 +92,7 @@ def candidates(ratio, maxima, minima, earliest, latest, rules, rejected, kept):
                     continue
                 rejected[reason] += 1
                 if filled < kept.shape[0]:
-                    kept[filled] = minima[a], minima[b], reason
+                    put((minima[a], minima[b], reason), kept[filled])
                     filled += 1
         begin = end
     return _distinct(found[:count]), filled
@@ -193,7 +194,7 @@ def _extend(ratio, maxima, minima, after, k, start, stop, step, rules, out):
         lowest = min(lowest, ratio[minima[m]])
         if low > lowest:
             return count
-        out[count] = lowest, low, high
+        put((lowest, low, high), out[count])
         count += 1
     return count
 
@@ -206,10 +207,10 @@ def _curtail(maxima, left, right, one, two, seed, first_seed, rules, found, coun
     """
     if found.shape[0] < count + 3:
         larger = np.empty((2 * found.shape[0], 2), np.int64)
-        larger[:count] = found[:count]
+        put(found[:count].reshape(-1), larger[:count].reshape(-1))
         found = larger
     if two - one < 3:
-        found[count] = left, right
+        put((left, right), found[count])
         return found, count + 1
     last = two - 1
     inner = False
@@ -237,7 +238,7 @@ def _distinct(found):
     count = 0
     for i in range(keys.size):
         if i == 0 or keys[i] != keys[i - 1]:
-            found[count] = keys[i] // span, keys[i] % span
+            put((keys[i] // span, keys[i] % span), found[count])
             count += 1
     return found[:count]
 
@@ -257,6 +258,6 @@ def early_rejects(ratio, maxima, minima, earliest, latest, rules, kept, filled):
             if seeded and (low or reason):
                 if filled == kept.shape[0]:
                     return filled
-                kept[filled] = minima[a], minima[b], reason if reason else WATER_LEVEL
+                put((minima[a], minima[b], reason if reason else WATER_LEVEL), kept[filled])
                 filled += 1
     return filled

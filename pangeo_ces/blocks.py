@@ -162,6 +162,35 @@ def consolidate(values: xr.DataArray) -> xr.DataArray:
     return values.copy(data=blocks.rechunk(_in_order(blocks)))
 
 
+def consolidate_together(ds: xr.Dataset, dims: Sequence[str]) -> xr.Dataset:
+    """The same for variables over ``dims``, and one more or none, that come of the same blocks.
+
+    They are one result of a block, not one each: a scheduler has so many tasks less to know.  Their
+    numbers must be such as float64 holds.
+    """
+    lazy = [str(name) for name, one in ds.data_vars.items() if isinstance(one.data, da.Array)]
+    if not lazy:
+        return ds
+    parts = [ds[name].drop_vars(list(ds[name].coords)).transpose(*dims, ...) for name in lazy]
+    edges = np.cumsum([0, *(int(np.prod(part.shape[len(dims) :])) for part in parts)]).tolist()
+    joined = consolidate(
+        map_blocks(_joined, *parts, dims=(*dims, "joined"), sizes={"joined": edges[-1]},
+                   dtype="float64", axes=len(dims))
+    )  # fmt: skip
+    result = {}
+    for name, part, first, last in zip(lazy, parts, edges[:-1], edges[1:], strict=True):
+        further = part.dims[len(dims) :]
+        here = joined.isel(joined=slice(first, last) if further else first)
+        here = here.rename(joined=further[0]) if further else here
+        result[name] = here.astype(part.dtype).assign_attrs(ds[name].attrs).variable
+    return ds.assign(result)
+
+
+def _joined(*blocks: np.ndarray, axes: int) -> np.ndarray:
+    """Blocks with the same first axes side by side along one more."""
+    return np.concatenate([block.reshape(*block.shape[:axes], -1) for block in blocks], axis=-1)
+
+
 def _in_order(blocks: da.Array) -> dict[int, int]:
     """Chunks that are complete after few shards, as these come: they fill from the last dimension.
 

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import pangeo_ces as ces
-from pangeo_ces.blocks import consolidate, map_blocks, map_time
+from pangeo_ces.blocks import consolidate, consolidate_together, map_blocks, map_time
 from pangeo_ces.errors import ParameterError
 from pangeo_ces.timeaxis import time_index
 
@@ -181,3 +181,29 @@ def test_consolidate_changes_no_number():
     assert peaks.data.npartitions == 40 and ours.data.npartitions == 1
     xr.testing.assert_identical(ours.compute(), peaks.compute())
     assert consolidate(peaks.compute()).equals(peaks)
+
+
+def test_variables_of_one_block_are_one_result():
+    dims, rng = ("event", "station", "component"), np.random.default_rng(0)
+    shape = (3, 4, 2)
+    ds = xr.Dataset(
+        {
+            "start": ((*dims, "window"), rng.normal(size=(*shape, 5)), {"units": "s"}),
+            "left": ((*dims, "window"), rng.integers(-1, 2**31 - 1, (*shape, 5), "int32")),
+            # In another order, and without a further dimension.
+            "rejected": (("reason", *dims), rng.integers(0, 9, (7, *shape)).astype("int8")),
+            "status": (dims, rng.integers(-1, 5, shape).astype("int8"), {"units": "1"}),
+        },
+        {"event": ["a", "b", "c"], "reason": np.arange(7)},
+    )
+    ds["start"][0, 0, 0, 3:] = np.nan
+    ds["known"] = "event", [1.0, 2.0, 3.0]
+    in_blocks = ds.chunk(event=1, station=2).assign(known=ds["known"])
+    ours = consolidate_together(in_blocks, dims)
+    assert not isinstance(ours["known"].data, da.Array)
+    for name, one in ds.data_vars.items():
+        got = ours[name].compute()
+        xr.testing.assert_identical(got.transpose(*one.dims), one)
+        assert got.dtype == one.dtype
+    xr.testing.assert_identical(consolidate_together(ds, dims), ds)
+    assert {one.data.npartitions for one in ours.drop_vars("known").data_vars.values()} == {1}

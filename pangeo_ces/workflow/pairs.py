@@ -8,6 +8,7 @@ from typing import Any
 
 import xarray as xr
 
+from ..blocks import consolidate_together
 from ..products.adjoint import adjoint_source
 from ..products.goodness_of_fit import goodness_of_fit
 from ..products.misfit.measure import waveform_misfit
@@ -48,7 +49,9 @@ def product_of(
         found = [_measure(pair, measure, band, nf, w0) for measure in measures]
         tables.setdefault(f"measures/{pair.model}", []).append(_side_by_side(found))
         if pair.windows is not None:
-            tables.setdefault(f"windows/{pair.model}", []).append(pair.windows)
+            # Measures read windows of their own block; what is kept of them comes in one piece.
+            windows = consolidate_together(pair.windows, ("event", "station", "component"))
+            tables.setdefault(f"windows/{pair.model}", []).append(windows)
         if adjoint:
             nodes[f"adjoint/{pair.model}/{number}"] = adjoint_source(
                 pair.observed, pair.synthetic, pair.windows, measure=adjoint, **band

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from dask._task_spec import DataNode, Task, TaskRef
+from dask.base import collections_to_expr, unpack_collections
 from dask.callbacks import Callback
 from dask.core import get_dependencies, toposort
 from hypothesis import given
@@ -95,6 +96,28 @@ def waves() -> xr.Dataset:
         event_name=("event", [f"earthquake {n}" for n in range(EVENTS)]),
         epicentral_distance=(("event", "station"), np.full((EVENTS, STATIONS), 3e4)),
     )
+
+
+def test_tasks_of_a_misfit_run_with_windows():
+    """A shard is read, compared, and gives windows and each measure: not a task a variable."""
+
+    def tasks(events: int) -> int:
+        sides = {
+            f"windows/main/{side}/20Hz": waves().isel(event=range(events))
+            for side in ("observed", "synthetic/model")
+        }
+        made = ces.misfit(
+            xr.DataTree.from_dict(sides), min_period=1.0, max_period=5.0,
+            measures=["waveform", "cc_traveltime"],
+        )  # fmt: skip
+        nodes = [node.to_dataset(inherit=False) for node in made.product.subtree]
+        with dask.config.set(array_optimize=optimize):
+            lazy, _ = unpack_collections(nodes)
+            return len(collections_to_expr(lazy).optimize().__dask_graph__())
+
+    shards = STATIONS // IN_A_SHARD
+    # As many events as are one chunk of the product, whose own tasks are the same for all.
+    assert tasks(4) - tasks(2) == 2 * 4 * shards
 
 
 def assessed():

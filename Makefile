@@ -55,10 +55,11 @@ kubernetes: system
 		|| echo "no Kubernetes could be built: its tests will skip, or build it themselves"; \
 	fi
 
-# Files go to as many processes as there are cores; those of one cluster stay together.  Kubernetes is
-# built meanwhile; the tests that need it wait.
+# Files go to one process more than there are cores; those of one cluster stay together.  Kubernetes
+# is built meanwhile; the tests that need it wait.
 test: system
-	@$(MAKE) --no-print-directory kubernetes & $(MAKE) --no-print-directory install peers check \
+	@$(MAKE) --no-print-directory kubernetes & $(MAKE) --no-print-directory install \
+		&& $(MAKE) --no-print-directory -j peers check \
 		&& $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: install

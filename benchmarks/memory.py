@@ -15,12 +15,14 @@ minutes at 50 Hz; ``misfit``: windows, waveform misfits and traveltime shifts of
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -144,22 +146,27 @@ def pieces(recipe: str, megabytes: float) -> int:
 
 
 class Watch(threading.Thread):
-    """The most memory that any worker had, and how often one was started anew."""
+    """Largest resident memory of processes by their numbers, in MB, until ``ended`` is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, processes: Callable[[], Iterable[psutil.Process]]) -> None:
         super().__init__(daemon=True)
-        self.most, self.pids = 0.0, set()
+        self._processes, self.ended = processes, threading.Event()
+        self.peaks: dict[int, float] = {}
 
     def run(self) -> None:
-        while True:
-            for child in psutil.Process().children(recursive=True):
-                try:
-                    if "spawn_main" in " ".join(child.cmdline()):
-                        self.pids.add(child.pid)
-                        self.most = max(self.most, child.memory_info().rss / 1e6)
-                except psutil.Error:
-                    continue
-            time.sleep(0.05)
+        while not self.ended.wait(0.05):
+            for process in self._processes():
+                with contextlib.suppress(psutil.Error):
+                    now = process.memory_info().rss / 1e6
+                    self.peaks[process.pid] = max(now, self.peaks.get(process.pid, 0.0))
+
+
+def _workers() -> Iterator[psutil.Process]:
+    """Those that run now."""
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "spawn_main" in " ".join(one.cmdline()):
+                yield one
 
 
 def child(recipe: str, count: int, workers: int, limit: float) -> None:
@@ -174,12 +181,15 @@ def child(recipe: str, count: int, workers: int, limit: float) -> None:
     }  # fmt: skip
     entry = {"module": "dask.distributed", "class": "LocalCluster", "args": args}
     with dask.config.set({"ces.clusters": {"small": entry}}), ces.connect("small"):
-        watch = Watch()
+        watch = Watch(_workers)
         watch.start()
         begin = time.perf_counter()
         made = RECIPES[recipe](count)
-        row = {"seconds": time.perf_counter() - begin, "made": made, "worker_mb": watch.most,
-               "driver_mb": peak_megabytes(), "restarts": len(watch.pids) - workers}  # fmt: skip
+        row = {
+            "seconds": time.perf_counter() - begin, "made": made,
+            "worker_mb": max(watch.peaks.values()), "driver_mb": peak_megabytes(),
+            "restarts": len(watch.peaks) - workers,
+        }  # fmt: skip
     print(json.dumps(row))
 
 

@@ -11,7 +11,6 @@ import argparse
 import os
 import subprocess
 import sys
-import threading
 import time
 
 import dask
@@ -20,6 +19,8 @@ import psutil
 import xarray as xr
 
 import pangeo_ces as ces
+
+from .memory import Watch
 
 #: Records of 3 components, and their response spectra at 100 periods: a kernel of about a second.
 SAMPLES, RATE, STATIONS = 30_000, 100.0, 96
@@ -68,21 +69,6 @@ def nothing(block: np.ndarray) -> np.ndarray:
     return block
 
 
-class Watch(threading.Thread):
-    """The most memory that this process and the scheduler had."""
-
-    def __init__(self, *pids: int) -> None:
-        super().__init__(daemon=True)
-        self.processes = [psutil.Process(pid) for pid in pids]
-        self.peaks = [0.0 for _ in pids]
-        self.ended = threading.Event()
-
-    def run(self) -> None:
-        while not self.ended.wait(0.05):
-            now = [process.memory_info().rss / 1e6 for process in self.processes]
-            self.peaks = list(map(max, self.peaks, now))
-
-
 def overhead(tasks: int) -> None:
     """A graph of so many tasks that do nothing, in the shape of a recipe: many blocks, then one."""
     import dask.array as da
@@ -97,7 +83,8 @@ def overhead(tasks: int) -> None:
             connection.client.wait_for_workers(2)
             scheduler = psutil.Process(server.pid)
             before = sum(scheduler.cpu_times()[:2])
-            watch = Watch(os.getpid(), server.pid)
+            both = [psutil.Process(), scheduler]
+            watch = Watch(lambda: both)
             watch.start()
             begin = time.perf_counter()
             blocks = da.ones(tasks, chunks=1, dtype="float32").map_blocks(nothing)
@@ -106,7 +93,7 @@ def overhead(tasks: int) -> None:
             watch.ended.set()
             assert whole.shape == (tasks,)
             busy = sum(scheduler.cpu_times()[:2]) - before
-        client, held = watch.peaks
+        client, held = (watch.peaks[process.pid] for process in both)
         print(f"{tasks:7d} tasks: {took:6.1f} s, {1e3 * took / tasks:.2f} ms a task, "
               f"{1e3 * busy / tasks:.2f} of it the scheduler's; client {client:.0f} MB, "
               f"scheduler {held:.0f} MB", flush=True)  # fmt: skip

@@ -3,7 +3,7 @@
 Dask fuses chains, but a block that several kernels use stays a task of its own: it then lives until
 the last of them has run, and in which order they run is a guess.  On a graph of a rapid assessment
 with its pictures that guess was to filter every record before measuring the first.  Here whatever
-needs nothing but one shard, or the shards at the same place of two arrays, becomes one task; large
+needs nothing but one shard, or shards at the same place of a few arrays, becomes one task; large
 blocks begin and end inside it, and only small results leave it.
 """
 

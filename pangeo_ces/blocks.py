@@ -28,9 +28,9 @@ Chunks = tuple[tuple[int, ...], ...]
 
 #: Of a block of a small array that is sent along with every task.
 _PIECE_BYTES = 16_384
-#: Of a chunk of a product: more than a shard gives.  Until a chunk is complete its workers remember
-#: the tasks of all its shards, 40 kB each.
-_PRODUCT_BYTES = 2**20
+#: Of a chunk of a product: its bytes, and from how many blocks.  Until it is complete its workers
+#: remember the tasks of all of these, a tenth of a megabyte each, however small their results.
+_PRODUCT_BYTES, _PRODUCT_BLOCKS = 2**22, 64
 
 
 def map_time(
@@ -192,17 +192,19 @@ def _joined(*blocks: np.ndarray, axes: int) -> np.ndarray:
 
 
 def _in_order(blocks: da.Array) -> dict[int, int]:
-    """Chunks that are complete after few shards, as these come: they fill from the last dimension.
+    """Chunks of whole blocks that are complete after few shards, as these come: the last dimension
+    is filled first.
 
     Dask's own choice cuts all dimensions, and a part of each chunk waits for the last shard.
     """
-    chunks, size = {}, blocks.dtype.itemsize
+    largest = [max(sizes, default=1) or 1 for sizes in blocks.chunks]
+    size = int(np.prod(largest)) * blocks.dtype.itemsize
+    left = min(max(_PRODUCT_BYTES // max(size, 1), 1), _PRODUCT_BLOCKS)
+    chunks = {}
     for axis in reversed(range(blocks.ndim)):
-        there = max(blocks.chunks[axis], default=1) or 1
-        fit = _PRODUCT_BYTES // max(size, 1)
-        most = max(1, fit - fit % there if fit > there else fit)
-        chunks[axis] = min(most, max(1, blocks.shape[axis]))
-        size *= chunks[axis]
+        many = min(left, blocks.numblocks[axis] or 1)
+        chunks[axis] = max(1, min(many * largest[axis], blocks.shape[axis]))
+        left //= many
     return chunks
 
 

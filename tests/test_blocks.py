@@ -165,11 +165,20 @@ def test_overlap_longer_than_the_record():
 
 def test_chunks_of_a_product_are_complete_after_few_shards(monkeypatch):
     """A chunk that needed a part of every shard would keep all of them waiting."""
+
+    def chunks(shape, cut):
+        array = xr.DataArray(da.ones(shape, chunks=cut), dims=("event", "station", "value"))
+        return consolidate(array).chunks
+
+    monkeypatch.setattr("pangeo_ces.blocks._PRODUCT_BLOCKS", 20)
+    assert chunks((50, 4, 3), (1, 2, 3)) == ((10,) * 5, (4,), (3,))
+    assert chunks((2, 100, 3), (1, 4, 3)) == ((1, 1), (80, 20), (3,))
+    # Of so many bytes, but never less than a block.
     monkeypatch.setattr("pangeo_ces.blocks._PRODUCT_BYTES", 1000)
-    many = xr.DataArray(da.ones((50, 4, 3), chunks=(1, 2, 3)), dims=("event", "station", "value"))
-    assert consolidate(many).chunks == ((10,) * 5, (4,), (3,))
-    wide = xr.DataArray(da.ones((2, 100, 3), chunks=(1, 8, 3)), dims=("event", "station", "value"))
-    assert consolidate(wide).chunks == ((1, 1), (40, 40, 20), (3,))
+    assert chunks((50, 4, 3), (1, 2, 3)) == ((10,) * 5, (4,), (3,))
+    assert chunks((50, 4, 3), (1, 4, 3)) == ((10,) * 5, (4,), (3,))
+    assert chunks((2, 100, 3), (1, 8, 3)) == ((1, 1), (40, 40, 20), (3,))
+    assert chunks((2, 100, 3), (1, 60, 3)) == ((1, 1), (60, 40), (3,))
     assert consolidate(xr.DataArray(da.ones((), chunks=()))).shape == ()
     assert consolidate(xr.DataArray(da.ones((0, 3), chunks=1))).shape == (0, 3)
 

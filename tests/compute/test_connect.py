@@ -111,13 +111,20 @@ def test_threads_are_as_many_as_asked_for():
         assert dask.config.get("num_workers") == 3
 
 
-def test_a_worker_is_never_paused():
+def test_a_worker_is_never_paused_nor_profiled():
     """Programs alone may be four fifths of a small worker, and they do not go away by waiting."""
+
+    def settings(dask_worker):
+        profiled = "profile" in dask_worker.periodic_callbacks
+        return dask_worker.memory_manager.memory_pause_fraction, profiled
+
     with ces.connect("local", workers=1) as connection:
-        paused = connection.client.run(
-            lambda dask_worker: dask_worker.memory_manager.memory_pause_fraction
-        )
-    assert list(paused.values()) == [False]
+        assert list(connection.client.run(settings).values()) == [(False, False)]
+    # As a file of the user's own does: beside what is there.
+    mine = {"local": {"args": {"config": {"distributed.worker.profile.enabled": True}}}}
+    mine = dask.config.merge(dask.config.get("ces.clusters"), mine)
+    with dask.config.set({"ces.clusters": mine}), ces.connect("local", workers=1) as connection:
+        assert list(connection.client.run(settings).values()) == [(False, True)]
 
 
 def test_the_address_of_a_scheduler_is_a_cluster(peaks, alone):

@@ -188,7 +188,8 @@ def consolidate_together(ds: xr.Dataset, dims: Sequence[str]) -> xr.Dataset:
 
 def _joined(*blocks: np.ndarray, axes: int) -> np.ndarray:
     """Blocks with the same first axes side by side along one more."""
-    return np.concatenate([block.reshape(*block.shape[:axes], -1) for block in blocks], axis=-1)
+    flat = [block.reshape(*block.shape[:axes], -1) for block in blocks]
+    return np.concatenate(flat, axis=-1, dtype=np.float64)
 
 
 def _in_order(blocks: da.Array) -> dict[int, int]:

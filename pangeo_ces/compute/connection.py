@@ -134,7 +134,10 @@ def connect(name: str | None = None, *, workers: Workers | str | None = None) ->
 
 
 def active_client() -> Any:
-    """Dask's client of this process, or ``None``."""
+    """Dask's client of this process, or ``None``, also where threads were chosen inside of it."""
+    chosen = dask.config.get("scheduler", None)
+    if isinstance(chosen, str) and "distributed" not in chosen:
+        return None
     try:
         from distributed.client import default_client
 

@@ -55,7 +55,6 @@ def fuse_shards(graph: Graph, keys: Sequence[Key]) -> dict[Key, GraphNode]:
     for key, task in graph.items():
         for needed in task.dependencies:
             users[needed].add(key)
-    token = tokenize(sorted(map(str, keys)))
     for group in _groups(graph):
         if len(group) == 1:
             continue
@@ -67,10 +66,10 @@ def fuse_shards(graph: Graph, keys: Sequence[Key]) -> dict[Key, GraphNode]:
         if len(results) == 1:
             fused[results[0]] = _task(results[0], tasks, results)
             continue
-        # Another set of results is another task, though its shard be the same.  Shards of an array
-        # have one name, as Dask's scheduler holds back only what belongs to a large group.
+        # Shards of an array have one name, as Dask's scheduler holds back only what belongs to a
+        # large group.  Other results are another task: a scheduler may know the first one still.
         array = group[0][0] if isinstance(group[0], tuple) else group[0]
-        name = (f"{_PREFIX}{tokenize(token, array)}", *_place(group[0]))
+        name = (f"{_PREFIX}{tokenize(array)}", *_place(group[0]), tokenize(*map(str, results)))
         fused[name] = _task(name, tasks, results)
         for number, key in enumerate(results):
             fused[key] = Task(key, operator.getitem, TaskRef(name), number)

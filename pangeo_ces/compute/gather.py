@@ -42,6 +42,8 @@ def computed(*collections: Any, progress: bool = False) -> tuple[Any, ...]:
             with ProgressBar() if progress else contextlib.nullcontext():
                 return dask.compute(*collections)
         lazy, repack = unpack_collections(*collections)
+        if not lazy:
+            return dask.compute(*collections)
         started = client.persist(lazy, priority=priority)
     blocks = _gathered(client, started, progress)
     return tuple(repack([_assembled(one, blocks) for one in lazy]))
@@ -77,10 +79,19 @@ def _gathered(client: Any, started: list[Any], progress: bool) -> dict[Any, Any]
 
     futures = futures_of(started)
     started.clear()
-    with _bar(client, futures) if progress else contextlib.nullcontext():
-        arriving = as_completed(futures, with_results=True)
+    arriving = as_completed(loop=client.loop, with_results=True)
+    try:
+        with _bar(client, futures) if progress else contextlib.nullcontext():
+            arriving.update(futures)
+            futures.clear()
+            return {future.key: _finished(future, value) for future, value in arriving}
+    except BaseException:
+        # Else the cluster goes on with all of it, beside whatever is computed next.
+        for future in (*futures, *arriving.futures):
+            future.release()
         futures.clear()
-        return {future.key: _finished(future, value) for future, value in arriving}
+        arriving.clear()
+        raise
 
 
 def _finished(future: Any, value: Any) -> Any:

@@ -223,6 +223,8 @@ def drawn(rows: list[dict], limit: float, path: str) -> None:
     axes.set(xlabel="samples / memory of all workers", ylabel="largest resident memory (MB)",
              xscale="log", ylim=(0, None),
              title="line: the larger of the workers; dashed: client and scheduler")  # fmt: skip
+    axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    axes.minorticks_off()
     axes.title.set_fontsize("small")
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)

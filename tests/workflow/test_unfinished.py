@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -125,6 +127,38 @@ def test_a_client_that_dies_leaves_its_cluster_to_the_next(store, tmp_path):
             assert not connection.client.who_has()
     assert there <= again.report["resumed_blocks"] < EVENTS * STATIONS * 2
     assert not (output / FOLDER).exists()
+    for node in whole.product.subtree:
+        xr.testing.assert_identical(node.to_dataset(), again.product[node.path].to_dataset())
+
+
+def test_ctrl_c_and_once_more_in_one_session(store, tmp_path):
+    """As in a notebook: the cluster stays, and may still know tasks of the first run."""
+    whole = ces.run_misfit(store, tmp_path / "whole", cluster="synchronous", **MISFIT)
+    output = tmp_path / "again"
+
+    def slow_down():
+        at_once = unfinished._save
+
+        def slowly(*block_and_place):
+            time.sleep(0.3)
+            return at_once(*block_and_place)
+
+        unfinished._save = slowly
+
+    def interrupt():
+        while len(left(output)) < EVENTS * STATIONS:
+            time.sleep(0.03)
+        _thread.interrupt_main()
+
+    with ces.connect("local", workers=1) as connection:
+        connection.client.run(slow_down)
+        threading.Thread(target=interrupt, daemon=True).start()
+        # Held, as a notebook holds it.
+        with pytest.raises(KeyboardInterrupt) as held:
+            ces.run_misfit(store, output, **MISFIT)
+        again = ces.run_misfit(store, output, **MISFIT)
+        assert held.traceback
+    assert again.report["resumed_blocks"] >= EVENTS * STATIONS
     for node in whole.product.subtree:
         xr.testing.assert_identical(node.to_dataset(), again.product[node.path].to_dataset())
 

@@ -18,8 +18,8 @@ export DASK_CONFIG="${DASK_CONFIG:-$CES_SITE/ces.yaml}"
 CES_LOCAL="${CES_LOCAL:-${DW_JOB_STRIPED:-${BB_JOB_DIR:-${TMPDIR:-/tmp}}}}"
 export DASK_TEMPORARY_DIRECTORY="$CES_LOCAL"
 
-# Programs alone may fill a small worker to where Dask pauses it, and it would wait for ever.  Its
-# statistical profile takes an eighth of the time, and memory.
+# Programs alone may fill a small worker to where Dask pauses it, and it would wait for ever.
+# Dask's statistical profile takes an eighth of the time, and memory.
 export DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE="${DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE:-False}"
 export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED="${DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED:-False}"
 

@@ -134,7 +134,7 @@ def connect(name: str | None = None, *, workers: Workers | str | None = None) ->
 
 
 def active_client() -> Any:
-    """Dask's client of this process, or ``None``, also where threads were chosen inside of it."""
+    """Dask's client of this process, or ``None`` if another engine was chosen inside of it."""
     chosen = dask.config.get("scheduler", None)
     if isinstance(chosen, str) and "distributed" not in chosen:
         return None

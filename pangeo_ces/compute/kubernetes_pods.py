@@ -84,7 +84,7 @@ def _pod(
         "MPLCONFIGDIR": "/tmp/matplotlib",  # noqa: S108
         # Programs alone may fill a small worker to where Dask pauses it, for ever.
         "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
-        # Its statistics grow by 50 kB each second, for a quarter of an hour.
+        # Dask's statistics of what runs grow by 50 kB each second, for a quarter of an hour.
         "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     }
     return {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.util
 import os
 import pwd
 import shutil
@@ -135,7 +136,9 @@ def _daemons() -> Iterator[dict[str, str]]:
         if programs[name] is None:
             pytest.skip(f"no SLURM: {name} is not installed (packages munge, slurmctld, slurmd, "
                         "slurm-client)")  # fmt: skip
-    pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
+    # Not imported: that would set a handler of Ctrl-C for all tests that follow.
+    if importlib.util.find_spec("dask_jobqueue") is None:
+        pytest.skip("dask-jobqueue is not installed")
     state = Path(tempfile.mkdtemp(prefix="ces-slurm-", dir="/tmp"))  # short: it holds a socket
     running: list[subprocess.Popen[bytes]] = []
     env = {**os.environ, "SLURM_CONF": f"{state}/slurm.conf"}

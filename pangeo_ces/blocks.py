@@ -171,7 +171,7 @@ def consolidate_together(ds: xr.Dataset, dims: Sequence[str]) -> xr.Dataset:
     lazy = [str(name) for name, one in ds.data_vars.items() if isinstance(one.data, da.Array)]
     if not lazy:
         return ds
-    parts = [ds[name].drop_vars(list(ds[name].coords)).transpose(*dims, ...) for name in lazy]
+    parts = [ds[name].transpose(*dims, ...) for name in lazy]
     edges = np.cumsum([0, *(int(np.prod(part.shape[len(dims) :])) for part in parts)]).tolist()
     joined = consolidate(
         map_blocks(_joined, *parts, dims=(*dims, "joined"), sizes={"joined": edges[-1]},
